@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+#pragma once
+
+#include <pollux/features.hpp>
+
+#include <cassert>
+#include <concepts>
+#include <cstddef>
+#include <cstring>
+#include <functional>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+namespace pollux::inline POLLUX_ABI {
+
+namespace detail {
+
+/// Storage, move and destruction of every callback, whatever its signature: a table can hold callbacks of many kinds.
+class callback_base {
+public:
+    callback_base() noexcept = default;
+    callback_base(callback_base&& other) noexcept { take(other); }
+    callback_base& operator=(callback_base&& other) noexcept {
+        if (this != &other) {
+            // The old callable may own things whose destructors come back to this very object.
+            const callback_base old(std::move(*this));
+            take(other);
+        }
+        return *this;
+    }
+    callback_base(const callback_base&) = delete;
+    callback_base& operator=(const callback_base&) = delete;
+    ~callback_base() {
+        if (manage_ != nullptr) {
+            manage_(bytes_, nullptr);
+        }
+    }
+
+    [[nodiscard]] explicit operator bool() const noexcept { return invoke_ != nullptr; }
+
+protected:
+    static constexpr std::size_t bytes = 48;
+
+    void take(callback_base& other) noexcept {
+        if (other.manage_ == nullptr) {
+            std::memcpy(bytes_, other.bytes_, sizeof bytes_);
+        } else {
+            other.manage_(other.bytes_, bytes_);
+        }
+        invoke_ = std::exchange(other.invoke_, nullptr);
+        manage_ = std::exchange(other.manage_, nullptr);
+    }
+
+    void (*invoke_)() = nullptr;                              // really R (*)(void*, Args...)
+    void (*manage_)(void* self, void* to) noexcept = nullptr; // moves to `to`, or destroys when that is null
+    alignas(std::max_align_t) std::byte bytes_[bytes];
+};
+
+/// Arguments that a handler may not leave out.
+template <class T>
+inline constexpr bool must_be_taken = false;
+
+} // namespace detail
+
+template <class Signature>
+class callback;
+
+/// A move-only callable of 64 bytes. Captures of up to 48 bytes live inside it and cost no allocation; larger ones, or
+/// ones whose move may throw, are held in one allocation made when the callback is. Trivially copyable captures are
+/// moved by copying their bytes. A handler may leave out the arguments, unless one of them is a result. A callable
+/// whose destructor may throw does not compile: a loop could not go on.
+template <class R, class... Args>
+class callback<R(Args...)> : public detail::callback_base {
+    template <class F>
+    static constexpr bool takes_arguments = std::is_invocable_r_v<R, F&, Args...>;
+    template <class F>
+    static constexpr bool leaves_arguments_out =
+        std::is_invocable_r_v<R, F&> && !(detail::must_be_taken<std::remove_cvref_t<Args>> || ...);
+
+public:
+    /// Bytes of captures that need no allocation.
+    static constexpr std::size_t capacity = bytes;
+
+    callback() noexcept = default;
+    callback(std::nullptr_t) noexcept {} // NOLINT(google-explicit-constructor)
+
+    template <class F>
+        requires(!std::derived_from<std::remove_cvref_t<F>, callback> &&
+                 (takes_arguments<std::decay_t<F>> || leaves_arguments_out<std::decay_t<F>>))
+    callback(F&& function) { // NOLINT(google-explicit-constructor,bugprone-forwarding-reference-overload)
+        using stored = std::decay_t<F>;
+        static_assert(std::is_nothrow_destructible_v<stored>, "a callback's captures must not throw when destroyed");
+        if constexpr (in_place<stored>) {
+            ::new (static_cast<void*>(bytes_)) stored(std::forward<F>(function));
+            set_invoke([](void* self, Args... args) -> R { return call(*static_cast<stored*>(self), args...); });
+            if constexpr (!std::is_trivially_copyable_v<stored>) {
+                manage_ = [](void* self, void* to) noexcept {
+                    auto& from = *static_cast<stored*>(self);
+                    if (to != nullptr) {
+                        ::new (to) stored(std::move(from));
+                    }
+                    from.~stored();
+                };
+            }
+        } else {
+            auto* made = new stored(std::forward<F>(function));
+            std::memcpy(bytes_, &made, sizeof made);
+            set_invoke([](void* self, Args... args) -> R { return call(**static_cast<stored**>(self), args...); });
+            manage_ = [](void* self, void* to) noexcept {
+                if (to != nullptr) {
+                    std::memcpy(to, self, sizeof(stored*));
+                } else {
+                    delete *static_cast<stored**>(self);
+                }
+            };
+        }
+    }
+
+    /// Calls it; undefined when empty.
+    R operator()(Args... args) {
+        assert(invoke_ != nullptr && "an empty callback was called");
+        return reinterpret_cast<R (*)(void*, Args...)>(invoke_)(bytes_, static_cast<Args&&>(args)...);
+    }
+
+private:
+    template <class F>
+    static constexpr bool in_place =
+        sizeof(F) <= capacity && alignof(F) <= alignof(std::max_align_t) && std::is_nothrow_move_constructible_v<F>;
+
+    void set_invoke(R (*invoke)(void*, Args...)) noexcept { invoke_ = reinterpret_cast<void (*)()>(invoke); }
+
+    template <class F>
+    static R call(F& function, Args&... args) {
+        if constexpr (!takes_arguments<F>) {
+            return static_cast<R>(std::invoke(function));
+        } else {
+            return static_cast<R>(std::invoke(function, static_cast<Args&&>(args)...));
+        }
+    }
+};
+
+} // namespace pollux::inline POLLUX_ABI

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+#pragma once
+
+#include <pollux/core/flags.hpp>
+#include <pollux/core/interrupt.hpp>
+#include <pollux/core/time.hpp>
+#include <pollux/core/waitable.hpp>
+#include <pollux/features.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <ranges>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace pollux::inline POLLUX_ABI {
+
+/// The three sets of select(2).
+enum class select_mask : std::uint8_t {
+    none = 0,
+    read = 1,
+    write = 2,
+    except = 4, ///< what the system calls an exceptional condition: on sockets, urgent data
+};
+[[nodiscard]] POLLUX_API std::span<const flag_name> flag_names(select_mask) noexcept;
+
+/// Which descriptors a select accepts.
+enum class select_capacity {
+    fixed,   ///< below FD_SETSIZE, as POSIX has it; others are refused
+    dynamic, ///< any; the sets grow. Where the system allows it: Linux does
+};
+
+/// What select::once found: those of its arguments that are ready, in their order, duplicates kept (SEL-06, SEL-09).
+/// Copyable objects are copied; of others the result holds references.
+template <class R, class W, class X>
+struct select_result {
+    std::vector<R> readable;
+    std::vector<W> writable;
+    std::vector<X> exceptional;
+    [[nodiscard]] bool empty() const noexcept { return readable.empty() && writable.empty() && exceptional.empty(); }
+};
+
+namespace detail {
+template <class Range>
+using select_item =
+    std::conditional_t<std::copyable<std::ranges::range_value_t<Range>>, std::ranges::range_value_t<Range>,
+                       std::reference_wrapper<std::remove_reference_t<std::ranges::range_reference_t<Range>>>>;
+
+// One set of a single call: descriptors in, and for each whether it was ready out.
+struct select_role {
+    std::vector<int> fds;
+    std::vector<bool> ready;
+};
+} // namespace detail
+
+/// select(2), as a single call (once) and as an object that keeps its sets. A number at or above FD_SETSIZE never
+/// touches memory outside a set. Move-only; one thread at a time. A wait costs O(highest descriptor).
+class POLLUX_API select final {
+public:
+    /// One report, by rising descriptor.
+    class event {
+    public:
+        event(int fd, select_mask mask, std::uint64_t word) noexcept : word_(word), fd_(fd), mask_(mask) {}
+        [[nodiscard]] int fd() const noexcept { return fd_; }
+        [[nodiscard]] select_mask mask() const noexcept { return mask_; }
+        [[nodiscard]] std::uint64_t word() const noexcept { return word_; }
+
+    private:
+        std::uint64_t word_;
+        int fd_;
+        select_mask mask_;
+    };
+
+    explicit select(select_capacity capacity = select_capacity::fixed) noexcept : capacity_(capacity) {}
+
+    [[nodiscard]] static bool usable() noexcept { return true; }
+    /// Whether select_capacity::dynamic works on this system.
+    [[nodiscard]] static bool dynamic_usable() noexcept;
+
+    /// Watches. Errors: errc::already_registered, invalid_argument (negative number, no bit or unknown bits),
+    /// errc::descriptor_too_large at FD_SETSIZE and above when the capacity is fixed. Whether the descriptor is open shows
+    /// at the next wait.
+    template <waitable T>
+    void add(const T& object, select_mask mask = select_mask::read | select_mask::write | select_mask::except) {
+        put(fd_of(object), mask, word_of(fd_of(object)));
+    }
+    template <waitable T>
+    void add(const T& object, select_mask mask, std::uint64_t word) {
+        put(fd_of(object), mask, word);
+    }
+    /// Replaces mask and word. Errors: errc::not_registered, invalid_argument.
+    template <waitable T>
+    void modify(const T& object, select_mask mask) {
+        change(fd_of(object), mask, word_of(fd_of(object)));
+    }
+    template <waitable T>
+    void modify(const T& object, select_mask mask, std::uint64_t word) {
+        change(fd_of(object), mask, word);
+    }
+    /// Stops watching, also when the descriptor is closed by now. Errors: errc::not_registered.
+    template <waitable T>
+    void remove(const T& object) {
+        take_out(fd_of(object));
+    }
+
+    /// Waits and returns what is ready, valid until the next wait; empty when time ran out; never early. EINTR is
+    /// retried. Errors: invalid_argument for a negative limit (SEL-11), EBADF naming a descriptor that is not open
+    /// (SEL-15, SEL-16), errc::interrupted.
+    std::span<const event> wait(timeout limit = wait_forever);
+
+    /// Replaces the hook that wait() calls on EINTR; an empty one restores silent retrying.
+    void on_interrupt(interrupt_hook hook) noexcept { hook_ = std::move(hook); }
+
+    /// Registered descriptors.
+    [[nodiscard]] std::size_t size() const noexcept { return count_; }
+    /// The user word of a registered descriptor. Errors: errc::not_registered.
+    [[nodiscard]] std::uint64_t word(int fd) const;
+
+    /// One select(2) over three ranges of waitables, each read once (SEL-01 to SEL-11). Three empty ranges sleep. Fixed
+    /// capacity. Errors: as add() and wait().
+    template <std::ranges::input_range R, std::ranges::input_range W, std::ranges::input_range X>
+        requires waitable<std::ranges::range_value_t<R>> && waitable<std::ranges::range_value_t<W>> &&
+                 waitable<std::ranges::range_value_t<X>>
+    [[nodiscard]] static auto once(R&& read, W&& write, X&& except, timeout limit = wait_forever) {
+        select_result<detail::select_item<R>, detail::select_item<W>, detail::select_item<X>> found;
+        detail::select_role roles[3];
+        collect(read, found.readable, roles[0]);
+        collect(write, found.writable, roles[1]);
+        collect(except, found.exceptional, roles[2]);
+        call(roles, limit);
+        keep_ready(found.readable, roles[0]);
+        keep_ready(found.writable, roles[1]);
+        keep_ready(found.exceptional, roles[2]);
+        return found;
+    }
+
+private:
+    // Bit n of word n / bits: the layout of the system's fd_set, without its fixed size.
+    using bitmap = std::vector<unsigned long>;
+
+    static std::uint64_t word_of(int fd) noexcept { return static_cast<std::uint64_t>(static_cast<std::int64_t>(fd)); }
+
+    template <class Range, class Items>
+    static void collect(Range&& range, Items& items, detail::select_role& role) {
+        for (auto&& item : range) {
+            role.fds.push_back(fd_of(item));
+            items.emplace_back(item);
+        }
+    }
+    template <class Items>
+    static void keep_ready(Items& items, const detail::select_role& role) {
+        std::size_t index = 0;
+        std::erase_if(items, [&](const auto&) { return !role.ready[index++]; });
+    }
+    static void call(std::span<detail::select_role, 3> roles, timeout limit);
+
+    void put(int fd, select_mask mask, std::uint64_t word);
+    void change(int fd, select_mask mask, std::uint64_t word);
+    void take_out(int fd);
+    void check(int fd, select_mask mask) const;
+    [[nodiscard]] bool known(int fd) const noexcept;
+    void set(int fd, select_mask mask) noexcept;
+
+    bitmap wanted_[3];
+    bitmap found_[3];
+    std::vector<std::uint64_t> words_;
+    std::vector<event> events_;
+    std::size_t count_ = 0;
+    int highest_ = -1;
+    select_capacity capacity_;
+    interrupt_hook hook_;
+};
+
+} // namespace pollux::inline POLLUX_ABI

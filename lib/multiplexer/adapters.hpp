@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+//
+// The makers of the adapters, one per mechanism. Internal.
+#pragma once
+
+#include <pollux/multiplexer/multiplexer.hpp>
+
+namespace pollux::inline POLLUX_ABI::detail {
+
+[[nodiscard]] std::unique_ptr<multiplexer> make_select_multiplexer();
+[[nodiscard]] std::unique_ptr<multiplexer> make_poll_multiplexer();
+#if POLLUX_HAS_EPOLL
+[[nodiscard]] std::unique_ptr<multiplexer> make_epoll_multiplexer();
+#endif
+
+/// The bits that were asked for, the separate ones kept. readiness and interest share their three lowest bits.
+[[nodiscard]] constexpr readiness masked(readiness seen, interest wanted) noexcept {
+    constexpr unsigned shared = 7;
+    return static_cast<readiness>(raw(seen) & (raw(wanted) | ~shared));
+}
+
+/// Throws EBADF when `fd` is not open: for mechanisms whose tables accept anything.
+void check_open(int fd);
+
+} // namespace pollux::inline POLLUX_ABI::detail
