@@ -5,7 +5,7 @@
 #pragma once
 
 /// Symbols of the shared library that users may call; everything else is hidden.
-#define POLLUX_API __attribute__((visibility("default")))
+#define POLLUX_API [[gnu::visibility("default")]]
 
 // The library is built a second time for tests, with every system call routed through a table. Its own inline
 // namespace makes it impossible to link a program against half of each.

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+#pragma once
+
+#include <pollux/core/callback.hpp>
+#include <pollux/core/source_location.hpp>
+#include <pollux/features.hpp>
+
+#include <cstdint>
+#include <string>
+#include <system_error>
+
+namespace pollux::inline POLLUX_ABI {
+
+/// What can go wrong under a loop without being anybody's result.
+enum class diagnostic_kind : std::uint8_t {
+    wait_failed,        ///< the mechanism's wait failed (ENOMEM); the loop backs off and goes on
+    bad_descriptor,     ///< a watched descriptor was closed before its registration ended
+    accept_paused,      ///< no descriptor or memory for a new connection; the listener pauses and tries again by itself
+    accept_resumed,     ///< the listener accepts again
+    accept_failed,      ///< the listening socket itself is broken; the listener has stopped
+};
+
+/// One thing that the environment did to the loop. Told once per episode, survived in any case.
+struct diagnostic {
+    diagnostic_kind kind;
+    std::error_code error;
+    int fd = -1;           ///< the descriptor concerned, or -1
+    source_location where; ///< where the registration concerned was made; line 0 when there is none
+};
+
+/// One line: what happened, to which descriptor, registered where, and what to do about it.
+[[nodiscard]] POLLUX_API std::string to_string(const diagnostic& what);
+
+/// Called in the loop's thread; must not throw.
+using diagnostic_sink = callback<void(const diagnostic&)>;
+
+} // namespace pollux::inline POLLUX_ABI

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+#pragma once
+
+#include <pollux/core/source_location.hpp>
+#include <pollux/core/time.hpp>
+#include <pollux/features.hpp>
+#include <pollux/multiplexer/multiplexer.hpp>
+
+#include <cstdint>
+#include <utility>
+
+namespace pollux::inline POLLUX_ABI {
+
+class reactor;
+
+namespace detail {
+class core;
+} // namespace detail
+
+/// What you registered, and hold: destroying it ends it, and its handler is never called again, even if its event has
+/// been fetched already. A handler may destroy its own registration; its captures live until it returns. 16 bytes; moving it does not
+/// touch the handler. One that outlives its reactor is inert. Belongs to the reactor's thread.
+class [[nodiscard]] POLLUX_API registration {
+public:
+    registration() noexcept = default;
+    registration(registration&& other) noexcept
+        : core_(std::exchange(other.core_, nullptr)), token_(std::exchange(other.token_, 0)) {}
+    registration& operator=(registration&& other) noexcept {
+        if (this != &other) {
+            reset();
+            core_ = std::exchange(other.core_, nullptr);
+            token_ = std::exchange(other.token_, 0);
+        }
+        return *this;
+    }
+    registration(const registration&) = delete;
+    registration& operator=(const registration&) = delete;
+    ~registration() { reset(); }
+
+    /// Ends it now; afterwards this object is empty.
+    void reset() noexcept {
+        if (core_ != nullptr) {
+            end();
+        }
+    }
+
+    /// Leaves it to the reactor: a one-shot ends when it has fired, anything else with the reactor.
+    void detach() noexcept;
+
+    /// True while its handler can still be called: false for an empty one, a one-shot that has fired, or when the
+    /// reactor is gone.
+    [[nodiscard]] bool active() const noexcept;
+    [[nodiscard]] explicit operator bool() const noexcept { return active(); }
+
+protected:
+    friend class detail::core;
+    registration(detail::core& owner, std::uint64_t token) noexcept;
+    [[nodiscard]] detail::core* owner() const noexcept { return core_; }
+    [[nodiscard]] std::uint64_t token() const noexcept { return token_; }
+
+private:
+    void end() noexcept;
+
+    detail::core* core_ = nullptr;
+    std::uint64_t token_ = 0;
+};
+
+/// A watched descriptor. The descriptor stays its owner's; end the registration before closing it.
+class [[nodiscard]] POLLUX_API watch_registration : public registration {
+public:
+    using registration::registration;
+
+    /// Changes what is watched, effective from the next turn on; none silences it. No system call when it is the same.
+    /// Errors: errc::not_registered when not active; the kernel's when the descriptor was closed meanwhile.
+    void modify(interest wanted);
+};
+
+/// A timer. Holding one that has fired costs nothing.
+class [[nodiscard]] POLLUX_API timer_registration : public registration {
+public:
+    using registration::registration;
+
+    /// Moves the deadline of a timer that has not fired (or is periodic, whose period stays); O(1). False when not active.
+    bool rearm_at(clock::time_point deadline) noexcept;
+    /// The same, `delay` from now.
+    template <class Rep, class Period>
+    bool rearm(std::chrono::duration<Rep, Period> delay) {
+        return rearm_after(saturated(delay));
+    }
+
+    /// When it fires next; clock::time_point::max() when not active.
+    [[nodiscard]] clock::time_point deadline() const noexcept;
+
+private:
+    bool rearm_after(clock::duration delay) noexcept;
+};
+
+/// A handler for a signal.
+class [[nodiscard]] signal_registration : public registration {
+public:
+    using registration::registration;
+};
+
+} // namespace pollux::inline POLLUX_ABI

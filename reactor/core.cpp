@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+#include "reactor/core.hpp"
+
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace pollux::inline POLLUX_ABI::detail {
+
+namespace {
+
+std::string place_text(source_location where) {
+    return std::string(where.file_name()) + ":" + std::to_string(where.line());
+}
+
+} // namespace
+
+core::core(const reactor_options& options)
+    : driver(make_readiness_driver(*this, options.mechanism ? *options.mechanism : default_mechanism(), options.time)),
+      signals(*this, options.signals, box), wheel_(slots, driver->now().time_since_epoch().count()) {
+    static_cast<void>(watch_internal(box->alarm.fd(), [](core& owner, slot_index, readiness) {
+        owner.box->alarm.clear();
+        ++owner.counters.wake_ups;
+    }));
+}
+
+core::~core() = default;
+
+void core::release() noexcept {
+    if (--references_ == 0) {
+        delete this;
+    }
+}
+
+void core::shut_down() noexcept {
+    if (running_) {
+        std::fprintf(stderr, "pollux: a reactor was destroyed inside its own run(), by the handler registered at %s\n",
+                     place_text(place_).c_str());
+        std::terminate();
+    }
+    closing_ = true;
+    {
+        std::vector<posted> unrun;
+        {
+            const std::lock_guard guard(box->lock);
+            box->closed = true;
+            unrun.swap(box->queue);
+        }
+        batch_.clear();
+    }
+    // Destructors of callables may end other registrations, so each slot is looked at when its turn comes.
+    for (slot_index index = 0; index < slots.size(); ++index) {
+        const auto kind = slots.head(index).kind;
+        if (kind != slot_kind::free && !slots.head(index).internal) {
+            end(index);
+        }
+    }
+    for (slot_index index = 0; index < slots.size(); ++index) {
+        if (slots.head(index).kind != slot_kind::free) {
+            end(index);
+        }
+    }
+    alive_ = false;
+    driver.reset();
+    slots = slot_table();
+    release();
+}
+
+void core::check_open() const {
+    if (closing_) {
+        throw_error(errc::closed, "registering with a reactor that is being destroyed");
+    }
+}
+
+slot_index core::add_slot(slot_kind kind, source_location where) {
+    check_open();
+    const slot_index index = slots.allocate(kind, where);
+    ++work_;
+    return index;
+}
+
+void core::recycle(slot_index index) noexcept {
+    // Moved out first: its destructor may register, and get this very slot.
+    const callback_base dying(std::move(slots.callable(index)));
+    slots.free(index);
+}
+
+void core::end(slot_index index) noexcept {
+    slot& head = slots.head(index);
+    const auto kind = head.kind;
+    if (kind == slot_kind::free || kind == slot_kind::ended) {
+        return;
+    }
+    slots.retire(index);
+    work_ -= head.internal ? 0 : 1;
+    switch (kind) {
+    case slot_kind::watch:
+    case slot_kind::stream: driver->forget(index); break;
+    case slot_kind::timer: wheel_.remove(index); break;
+    case slot_kind::signal: signals.remove(index); break;
+    case slot_kind::free:
+    case slot_kind::ended: break;
+    }
+    if (index == in_place_) {
+        head.kind = slot_kind::ended;
+    } else {
+        recycle(index);
+    }
+}
+
+void core::end_token(std::uint64_t token) noexcept {
+    const slot_index index = slots.find(token);
+    if (index != no_slot) {
+        end(index);
+    }
+}
+
+watch_registration core::watch(int fd, interest wanted, callback<void(readiness)> handler, source_location where) {
+    const slot_index index = add_slot(slot_kind::watch, where);
+    slot& head = slots.head(index);
+    head.fd = fd;
+    head.wanted = wanted;
+    head.as.watch = {[](core& owner, slot_index at, readiness seen) { owner.call_in_place<void(readiness)>(at, seen); },
+                     nullptr};
+    sync_or_end(index);
+    slots.callable(index) = std::move(handler);
+    return make_registration<watch_registration>(index);
+}
+
+slot_index core::watch_internal(int fd, slot::ready_function ready) {
+    const slot_index index = slots.allocate(slot_kind::watch, source_location());
+    slot& head = slots.head(index);
+    head.internal = true;
+    head.fd = fd;
+    head.wanted = interest::readable;
+    head.as.watch = {ready, nullptr};
+    sync_or_end(index);
+    return index;
+}
+
+void core::sync_or_end(slot_index index) {
+    try {
+        driver->sync(index);
+    } catch (...) {
+        end(index);
+        throw;
+    }
+}
+
+timer_registration core::add_timer(clock::time_point deadline, clock::duration period, callback_base&& handler,
+                                   source_location where) {
+    const slot_index index = add_slot(slot_kind::timer, where);
+    slot& head = slots.head(index);
+    head.armed_turn = turn_;
+    head.as.timer.deadline = deadline.time_since_epoch().count();
+    head.as.timer.period = period.count();
+    slots.callable(index) = std::move(handler);
+    wheel_.insert(index);
+    return make_registration<timer_registration>(index);
+}
+
+void core::rearm(slot_index index, clock::time_point deadline) noexcept {
+    wheel_.remove(index);
+    slots.head(index).as.timer.deadline = deadline.time_since_epoch().count();
+    slots.head(index).armed_turn = turn_;
+    wheel_.insert(index);
+}
+
+signal_registration core::on_signal(int number, callback<void(const signal_info&)> handler, source_location where) {
+    const slot_index index = add_slot(slot_kind::signal, where);
+    slots.head(index).as.signal.number = number;
+    try {
+        signals.add(index);
+    } catch (...) {
+        end(index);
+        throw;
+    }
+    slots.callable(index) = std::move(handler);
+    return make_registration<signal_registration>(index);
+}
+
+std::vector<watched> core::interests() const {
+    std::vector<watched> all;
+    for (slot_index index = 0; index < slots.size(); ++index) {
+        const slot& head = slots.head(index);
+        const bool has_fd = head.kind == slot_kind::watch || head.kind == slot_kind::stream;
+        if (has_fd && head.registered && head.armed != interest::none) {
+            all.push_back({head.fd, head.armed});
+        }
+    }
+    return all;
+}
+
+void core::report(diagnostic_kind kind, int error, const slot& head) noexcept {
+    report({kind, {error, std::system_category()}, head.fd, source_location::current(head.file, head.line)});
+}
+
+void core::report(const diagnostic& what) noexcept {
+    ++counters.diagnostics;
+    if (sink_) {
+        sink_(what);
+    } else {
+        std::fprintf(stderr, "pollux: %s\n", to_string(what).c_str());
+    }
+}
+
+} // namespace pollux::inline POLLUX_ABI::detail

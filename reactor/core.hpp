@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+//
+// A reactor's inside: one slot table, one timer wheel, one driver, one mailbox, and the turn. Shared by the reactor and its
+// registrations, freed by the last of them; after the reactor's end only the count lives on. Internal.
+#pragma once
+
+#include <pollux/reactor/reactor.hpp>
+
+#include "reactor/driver.hpp"
+#include "reactor/mailbox.hpp"
+#include "reactor/signal_fanout.hpp"
+#include "reactor/slots.hpp"
+#include "reactor/timer_wheel.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace pollux::inline POLLUX_ABI::detail {
+
+class core {
+public:
+    explicit core(const reactor_options& options);
+    core(const core&) = delete;
+    core& operator=(const core&) = delete;
+
+    // Sharing. The core is deleted by the last reference; single-threaded, hence no atomics.
+    void retain() noexcept { ++references_; }
+    void release() noexcept;
+    /// The reactor's end: destroys everything that is registered or posted, without running it.
+    void shut_down() noexcept;
+    [[nodiscard]] bool alive() const noexcept { return alive_; }
+
+    // Registering.
+    [[nodiscard]] slot_index add_slot(slot_kind kind, source_location where);
+    [[nodiscard]] watch_registration watch(int fd, interest wanted, callback<void(readiness)> handler, source_location where);
+    /// A watch of the reactor's own: no callable, no reason for run() to go on.
+    [[nodiscard]] slot_index watch_internal(int fd, slot::ready_function ready);
+    [[nodiscard]] timer_registration add_timer(clock::time_point deadline, clock::duration period, callback_base&& handler,
+                                               source_location where);
+    [[nodiscard]] signal_registration on_signal(int number, callback<void(const signal_info&)> handler, source_location where);
+    /// Makes tokens of the slot stale, undoes what its kind has set up and destroys its callable (after it has returned,
+    /// when it is the one that runs).
+    void end(slot_index index) noexcept;
+    void end_token(std::uint64_t token) noexcept;
+    void rearm(slot_index index, clock::time_point deadline) noexcept;
+    template <class Registration>
+    [[nodiscard]] Registration make_registration(slot_index index) noexcept {
+        return Registration(*this, slots.token(index));
+    }
+
+    // Running.
+    run_status run();
+    run_status run_once(timeout limit);
+    [[nodiscard]] clock::time_point now();
+    [[nodiscard]] clock::time_point next_deadline();
+    [[nodiscard]] bool running() const noexcept { return running_; }
+    [[nodiscard]] source_location running_place() const noexcept { return place_; }
+
+    /// Calls a persistent handler in its slot; destroys it afterwards if it has ended itself. Errors: what it throws.
+    template <class Signature, class... Args>
+    void call_in_place(slot_index index, Args&&... args) {
+        const in_place_scope scope(*this, index);
+        slots.callable_as<Signature>(index)(std::forward<Args>(args)...);
+    }
+    /// For handlers that are moved out before they are called: only remembers the place.
+    void set_place(const slot& head) noexcept { place_ = source_location::current(head.file, head.line); }
+    /// Whether the turn has to end after the handler that just returned.
+    [[nodiscard]] bool stop_requested() const noexcept { return box->stop.load(std::memory_order_relaxed); }
+
+    void report(const diagnostic& what) noexcept;
+    void report(diagnostic_kind kind, int error, const slot& head) noexcept;
+    void set_sink(diagnostic_sink sink) { sink_ = std::move(sink); }
+
+    [[nodiscard]] std::vector<watched> interests() const;
+
+    slot_table slots;
+    std::shared_ptr<mailbox> box = std::make_shared<mailbox>();
+    std::unique_ptr<detail::driver> driver;
+    signal_fanout signals;
+    reactor_counters counters;
+
+private:
+    enum class phase : std::uint8_t { begin, timers, posts, wait, io, late_timers };
+
+    class in_place_scope {
+    public:
+        in_place_scope(core& owner, slot_index index) noexcept : owner_(owner), index_(index) {
+            owner.set_place(owner.slots.head(index));
+            owner.in_place_ = index;
+        }
+        in_place_scope(const in_place_scope&) = delete;
+        in_place_scope& operator=(const in_place_scope&) = delete;
+        ~in_place_scope() {
+            owner_.in_place_ = no_slot;
+            if (owner_.slots.head(index_).kind == slot_kind::ended) [[unlikely]] {
+                owner_.recycle(index_);
+            }
+        }
+
+    private:
+        core& owner_;
+        slot_index index_;
+    };
+    class running_scope;
+
+    ~core();
+    void check_open() const;
+    void sync_or_end(slot_index index);
+    void recycle(slot_index index) noexcept;
+    [[nodiscard]] bool left_over() const noexcept;
+    [[nodiscard]] bool has_work() const noexcept;
+    [[nodiscard]] bool take_stop() noexcept;
+
+    // The turn. Those that return bool say false when stop() came in between; called again, they go on where they were.
+    bool turn(timeout limit);
+    void collect_timers(bool whole);
+    bool fire_timers();
+    void fire(slot_index index);
+    void take_mail();
+    bool run_posts();
+    void wait(timeout limit);
+    [[nodiscard]] clock::time_point wait_deadline(timeout limit);
+    void survive(const std::system_error& failed);
+    bool dispatch();
+    void dispatch(const multiplexer::event& event);
+
+    timer_wheel wheel_;
+
+    int references_ = 1;
+    bool alive_ = true;
+    bool closing_ = false;
+    bool running_ = false;
+    std::uint64_t work_ = 0; // registrations that are not internal
+    slot_index in_place_ = no_slot;
+    source_location place_;
+
+    phase phase_ = phase::begin;
+    std::uint32_t turn_ = 0;
+    std::optional<clock::time_point> now_; // empty: to be read when asked for
+    std::span<const multiplexer::event> events_;
+    std::size_t next_event_ = 0;
+    std::vector<posted> batch_;
+    std::size_t next_post_ = 0;
+    clock::duration back_off_{}; // not zero while waits fail
+    bool collected_ = false;     // the last turn ended by finding no timer due
+
+    diagnostic_sink sink_;
+};
+
+} // namespace pollux::inline POLLUX_ABI::detail

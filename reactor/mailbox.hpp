@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+//
+// The part of a reactor that other threads may touch. Shared: posters keep it alive after the reactor. Internal.
+#pragma once
+
+#include <pollux/core/callback.hpp>
+#include <pollux/core/source_location.hpp>
+
+#include "reactor/waker.hpp"
+
+#include <atomic>
+#include <mutex>
+#include <vector>
+
+namespace pollux::inline POLLUX_ABI::detail {
+
+struct posted {
+    callback<void()> work;
+    source_location where;
+};
+
+/// A wake-up costs a system call only when the loop sleeps. Lost wake-ups are excluded by order: the loop says that it
+/// sleeps and then looks for news; others leave news and then look whether it sleeps; both in one total order (G1).
+struct mailbox {
+    /// Any thread. False when closed.
+    bool post(callback<void()>&& work, source_location where) {
+        {
+            const std::lock_guard guard(lock);
+            if (closed) {
+                return false;
+            }
+            queue.push_back({std::move(work), where});
+        }
+        notify();
+        return true;
+    }
+
+    void request_stop() noexcept {
+        stop.store(true);
+        notify();
+    }
+
+    /// Any thread, signal handlers.
+    void notify() noexcept {
+        news.store(true);
+        if (asleep.load() && asleep.exchange(false)) {
+            alarm.wake();
+        }
+    }
+
+    // The loop's side.
+
+    /// From here on news ring the alarm. Returns whether there are some already.
+    [[nodiscard]] bool fall_asleep() noexcept {
+        asleep.store(true);
+        return news.load();
+    }
+    void wake_up() noexcept { asleep.store(false, std::memory_order_relaxed); }
+
+    /// Swaps what has been posted into `batch`, which is empty. False when there were no news since the last time.
+    [[nodiscard]] bool take(std::vector<posted>& batch) {
+        if (!news.load(std::memory_order_relaxed) || !news.exchange(false)) {
+            return false;
+        }
+        const std::lock_guard guard(lock);
+        batch.swap(queue);
+        return true;
+    }
+
+    std::mutex lock;
+    std::vector<posted> queue; // under lock
+    bool closed = false;       // under lock: the reactor is gone
+    std::atomic<bool> news = false;
+    std::atomic<bool> asleep = true; // outside run() somebody else may be waiting for fd()
+    std::atomic<bool> stop = false;
+    std::atomic<int> posters = 0;
+    waker alarm;
+};
+
+} // namespace pollux::inline POLLUX_ABI::detail

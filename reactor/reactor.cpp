@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+#include <pollux/reactor/reactor.hpp>
+
+#include "reactor/core.hpp"
+
+#include <cerrno>
+#include <string>
+#include <utility>
+
+namespace pollux::inline POLLUX_ABI {
+
+registration::registration(detail::core& owner, std::uint64_t token) noexcept : core_(&owner), token_(token) {
+    owner.retain();
+}
+
+void registration::end() noexcept {
+    auto* const owner = std::exchange(core_, nullptr);
+    const auto token = std::exchange(token_, 0);
+    if (owner->alive()) {
+        owner->end_token(token);
+    }
+    owner->release();
+}
+
+void registration::detach() noexcept {
+    if (core_ != nullptr) {
+        std::exchange(core_, nullptr)->release();
+        token_ = 0;
+    }
+}
+
+bool registration::active() const noexcept {
+    return core_ != nullptr && core_->alive() && core_->slots.find(token_) != detail::no_slot;
+}
+
+void watch_registration::modify(interest wanted) {
+    if (!active()) {
+        throw_error(errc::not_registered, "modify of a watch that has ended");
+    }
+    const auto index = owner()->slots.find(token());
+    auto& head = owner()->slots.head(index);
+    const auto before = std::exchange(head.wanted, wanted);
+    try {
+        owner()->driver->sync(index);
+    } catch (...) {
+        head.wanted = before;
+        throw;
+    }
+}
+
+bool timer_registration::rearm_at(clock::time_point deadline) noexcept {
+    if (!active()) {
+        return false;
+    }
+    owner()->rearm(owner()->slots.find(token()), deadline);
+    return true;
+}
+
+bool timer_registration::rearm_after(clock::duration delay) noexcept {
+    return active() && rearm_at(saturated_add(owner()->driver->now(), delay));
+}
+
+clock::time_point timer_registration::deadline() const noexcept {
+    if (!active()) {
+        return clock::time_point::max();
+    }
+    const auto& head = owner()->slots.head(owner()->slots.find(token()));
+    return clock::time_point(clock::duration(head.as.timer.deadline));
+}
+
+poster::poster(std::shared_ptr<detail::mailbox> box) noexcept : box_(std::move(box)) {
+    box_->posters.fetch_add(1);
+}
+
+poster::poster(const poster& other) noexcept : box_(other.box_) {
+    if (box_) {
+        box_->posters.fetch_add(1);
+    }
+}
+
+poster& poster::operator=(poster other) noexcept {
+    std::swap(box_, other.box_);
+    return *this;
+}
+
+poster::~poster() {
+    // The last one leaving may be what run() has been going on for.
+    if (box_ && box_->posters.fetch_sub(1) == 1) {
+        box_->notify();
+    }
+}
+
+bool poster::post(callback<void()> work, source_location where) const {
+    return box_ && box_->post(std::move(work), where);
+}
+
+void poster::wake() const noexcept {
+    if (box_) {
+        box_->notify();
+    }
+}
+
+void poster::stop() const noexcept {
+    if (box_) {
+        box_->request_stop();
+    }
+}
+
+reactor::reactor(reactor_options options) : core_(new detail::core(options)) {}
+
+reactor::~reactor() {
+    core_->shut_down();
+}
+
+watch_registration reactor::watch_fd(int fd, interest wanted, callback<void(readiness)> handler, source_location where) {
+    return core_->watch(fd, wanted, std::move(handler), where);
+}
+
+timer_registration reactor::after_delay(clock::duration delay, callback<void()> handler, source_location where) {
+    return at(saturated_add(core_->driver->now(), delay), std::move(handler), where);
+}
+
+timer_registration reactor::at(clock::time_point deadline, callback<void()> handler, source_location where) {
+    return core_->add_timer(deadline, clock::duration::zero(), std::move(handler), where);
+}
+
+timer_registration reactor::every_period(clock::duration period, callback<void(std::uint64_t)> handler,
+                                         source_location where) {
+    if (period <= clock::duration::zero()) {
+        throw_errno(EINVAL, "every(" + std::to_string(period.count()) + " ns): a period must be positive");
+    }
+    return core_->add_timer(saturated_add(core_->driver->now(), period), period, std::move(handler), where);
+}
+
+signal_registration reactor::on_signal(int number, callback<void(const signal_info&)> handler, source_location where) {
+    return core_->on_signal(number, std::move(handler), where);
+}
+
+bool reactor::post(callback<void()> work, source_location where) {
+    return core_->box->post(std::move(work), where);
+}
+
+poster reactor::make_poster() {
+    return poster(core_->box);
+}
+
+void reactor::wake() noexcept {
+    core_->box->notify();
+}
+
+void reactor::stop() noexcept {
+    core_->box->request_stop();
+}
+
+run_status reactor::run() {
+    return core_->run();
+}
+
+run_status reactor::run_once(timeout limit) {
+    return core_->run_once(limit);
+}
+
+clock::time_point reactor::now() {
+    return core_->now();
+}
+
+int reactor::fd() const {
+    return core_->driver->readiness_source().fileno();
+}
+
+std::vector<watched> reactor::interests() const {
+    return core_->interests();
+}
+
+clock::time_point reactor::next_deadline() {
+    return core_->next_deadline();
+}
+
+void reactor::on_diagnostic(diagnostic_sink sink) {
+    core_->set_sink(std::move(sink));
+}
+
+mechanism reactor::mechanism() const noexcept {
+    return core_->driver->readiness_source().kind();
+}
+
+const reactor_counters& reactor::counters() const noexcept {
+    return core_->counters;
+}
+
+} // namespace pollux::inline POLLUX_ABI

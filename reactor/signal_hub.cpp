@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+#include "reactor/signal_hub.hpp"
+
+#include <pollux/core/error.hpp>
+#include <pollux/core/unique_fd.hpp>
+
+#include "lib/sys/sys.hpp"
+#include "reactor/mailbox.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace pollux::inline POLLUX_ABI::detail {
+
+namespace {
+
+constexpr std::size_t signals = 65; // 1 to 64
+
+struct subscriber {
+    signal_inbox* inbox;
+    int handlers;
+};
+
+struct signal_state {
+    std::vector<subscriber> subscribers;
+    signal_source source = signal_source::automatic; // while there are subscribers
+    struct ::sigaction old {};                       // self_pipe: to restore
+};
+
+struct hub {
+    std::mutex lock;
+    std::array<signal_state, signals> states;
+    unique_fd signalfd;
+    unique_fd pipe_read;
+    unique_fd pipe_write;
+};
+
+hub& instance() {
+    // Never destroyed: a reactor with static storage may outlive any other static object.
+    static hub* const the_hub = new hub;
+    return *the_hub;
+}
+
+// For the handler, which may touch nothing but these.
+std::atomic<int> handler_pipe{-1};
+std::array<std::atomic<bool>, signals> overflowed; // the pipe was full: deliver once more, without details
+
+// The signals that a registration has blocked in this thread, and by how many handlers each is wanted here.
+struct thread_signals {
+    std::array<unsigned, signals> wanted{};
+    std::array<bool, signals> blocked_by_us{};
+};
+thread_local thread_signals here;
+
+::sigset_t set_of(int number) {
+    ::sigset_t set;
+    ::sigemptyset(&set);
+    ::sigaddset(&set, number);
+    return set;
+}
+
+void block_here(int number) {
+    auto& wanted = here.wanted[static_cast<std::size_t>(number)];
+    if (wanted++ == 0) {
+        const auto set = set_of(number);
+        ::sigset_t old;
+        sys::pthread_sigmask(SIG_BLOCK, &set, &old);
+        here.blocked_by_us[static_cast<std::size_t>(number)] = ::sigismember(&old, number) == 0;
+    }
+}
+
+void unblock_here(int number) noexcept {
+    auto& wanted = here.wanted[static_cast<std::size_t>(number)];
+    // 0: registered in another thread, whose mask is not ours to change.
+    if (wanted > 0 && --wanted == 0 && here.blocked_by_us[static_cast<std::size_t>(number)]) {
+        const auto set = set_of(number);
+        sys::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+    }
+}
+
+std::int64_t value_of(const ::siginfo_t& info) noexcept {
+    std::int64_t value = 0;
+    static_assert(sizeof info.si_value <= sizeof value);
+    std::memcpy(&value, &info.si_value, sizeof info.si_value);
+    return value;
+}
+
+void on_signal_delivered(int number, ::siginfo_t* info, void*) {
+    const int saved = errno;
+    signal_info record;
+    record.number = number;
+    record.code = info->si_code;
+    record.pid = info->si_pid;
+    record.uid = info->si_uid;
+    record.status = number == SIGCHLD ? info->si_status : 0;
+    record.value = number == SIGCHLD ? 0 : value_of(*info);
+    static_assert(sizeof record <= 512, "a record is written in one piece (PIPE_BUF)");
+    if (sys::write(handler_pipe.load(), &record, sizeof record) < 0) {
+        overflowed[static_cast<std::size_t>(number)].store(true);
+    }
+    errno = saved;
+}
+
+#ifdef __linux__
+void update_signalfd(hub& all) {
+    ::sigset_t set;
+    ::sigemptyset(&set);
+    for (std::size_t number = 1; number < signals; ++number) {
+        const auto& state = all.states[number];
+        if (!state.subscribers.empty() && state.source == signal_source::signalfd) {
+            ::sigaddset(&set, static_cast<int>(number));
+        }
+    }
+    const int fd = sys::signalfd(all.signalfd.get(), &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0) {
+        throw_errno("signalfd");
+    }
+    if (!all.signalfd) {
+        all.signalfd.reset(fd);
+    }
+}
+#else
+void update_signalfd(hub&) {
+    throw_error(errc::not_supported, "signalfd; use signal_source::self_pipe");
+}
+#endif
+
+void open_pipe(hub& all) {
+    if (all.pipe_read) {
+        return;
+    }
+    std::array<int, 2> ends{};
+    if (sys::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
+        throw_errno("pipe2, for signals");
+    }
+    all.pipe_read.reset(ends[0]);
+    all.pipe_write.reset(ends[1]);
+    handler_pipe.store(ends[1]);
+}
+
+void install_handler(hub& all, int number) {
+    open_pipe(all);
+    struct ::sigaction action {};
+    action.sa_sigaction = &on_signal_delivered;
+    action.sa_flags = SA_SIGINFO | SA_RESTART;
+    ::sigfillset(&action.sa_mask);
+    if (sys::sigaction(number, &action, &all.states[static_cast<std::size_t>(number)].old) != 0) {
+        throw_errno("sigaction(" + std::to_string(number) + ")");
+    }
+}
+
+// Under the hub's lock: the first subscriber of the process.
+void take_over(hub& all, int number, signal_source source) {
+    if (source == signal_source::self_pipe) {
+        install_handler(all, number);
+    } else {
+        update_signalfd(all);
+    }
+}
+
+// Under the hub's lock: to everybody who asked for it.
+void distribute(hub& all, const signal_info& record) {
+    for (const auto& to : all.states[static_cast<std::size_t>(record.number)].subscribers) {
+        to.inbox->arrived.push_back(record);
+        to.inbox->box->notify();
+    }
+}
+
+#ifdef __linux__
+void collect_signalfd(hub& all) {
+    std::array<::signalfd_siginfo, 16> records{};
+    for (;;) {
+        const auto size = sys::read(all.signalfd.get(), records.data(), sizeof records);
+        if (size <= 0) {
+            return;
+        }
+        const auto count = static_cast<std::size_t>(size) / sizeof records[0];
+        for (std::size_t place = 0; place < count; ++place) {
+            const auto& record = records[place];
+            signal_info info;
+            info.number = static_cast<int>(record.ssi_signo);
+            info.code = record.ssi_code;
+            info.pid = static_cast<int>(record.ssi_pid);
+            info.uid = record.ssi_uid;
+            info.status = record.ssi_status;
+            info.value = static_cast<std::int64_t>(record.ssi_ptr);
+            distribute(all, info);
+        }
+        if (count < records.size()) {
+            return;
+        }
+    }
+}
+#else
+void collect_signalfd(hub&) {}
+#endif
+
+void collect_pipe(hub& all) {
+    std::array<signal_info, 64> records{};
+    for (;;) {
+        const auto size = sys::read(all.pipe_read.get(), records.data(), sizeof records);
+        if (size <= 0) {
+            break;
+        }
+        const auto count = static_cast<std::size_t>(size) / sizeof records[0];
+        for (std::size_t place = 0; place < count; ++place) {
+            distribute(all, records[place]);
+        }
+        if (count < records.size()) {
+            break;
+        }
+    }
+    for (std::size_t number = 1; number < signals; ++number) {
+        if (overflowed[number].load(std::memory_order_relaxed) && overflowed[number].exchange(false)) {
+            signal_info info;
+            info.number = static_cast<int>(number);
+            distribute(all, info);
+        }
+    }
+}
+
+} // namespace
+
+namespace signal_hub {
+
+signal_source resolve(signal_source source) noexcept {
+#ifdef __linux__
+    return source == signal_source::automatic ? signal_source::signalfd : source;
+#else
+    return source == signal_source::automatic ? signal_source::self_pipe : source;
+#endif
+}
+
+void subscribe(signal_inbox& inbox, int number, signal_source source) {
+    if (number < 1 || number >= static_cast<int>(signals) || number == SIGKILL || number == SIGSTOP) {
+        throw_errno(EINVAL, "on_signal(" + std::to_string(number) + "): no such signal, or one that cannot be handled");
+    }
+    auto& all = instance();
+    const std::lock_guard guard(all.lock);
+    auto& state = all.states[static_cast<std::size_t>(number)];
+    if (!state.subscribers.empty() && state.source != source) {
+        throw_error(errc::already_registered, "on_signal(" + std::to_string(number) +
+                                                  "): another reactor of this process takes it by the other signal_source");
+    }
+    const auto mine = std::ranges::find(state.subscribers, &inbox, &subscriber::inbox);
+    const bool first = state.subscribers.empty();
+    if (mine != state.subscribers.end()) {
+        ++mine->handlers;
+    } else {
+        state.subscribers.push_back({&inbox, 1});
+    }
+    if (first) {
+        state.source = source;
+        try {
+            take_over(all, number, source);
+        } catch (...) {
+            state.subscribers.clear();
+            throw;
+        }
+    }
+    if (source == signal_source::signalfd) {
+        block_here(number);
+    }
+}
+
+void unsubscribe(signal_inbox& inbox, int number) noexcept {
+    auto& all = instance();
+    const std::lock_guard guard(all.lock);
+    auto& state = all.states[static_cast<std::size_t>(number)];
+    const auto mine = std::ranges::find(state.subscribers, &inbox, &subscriber::inbox);
+    if (--mine->handlers == 0) {
+        state.subscribers.erase(mine);
+    }
+    if (state.source == signal_source::signalfd) {
+        unblock_here(number);
+    }
+    if (!state.subscribers.empty()) {
+        return;
+    }
+    if (state.source == signal_source::self_pipe) {
+        sys::sigaction(number, &state.old, nullptr);
+    } else {
+        try {
+            update_signalfd(all); // shrinking an existing signalfd's mask
+        } catch (const std::system_error&) { // NOLINT(bugprone-empty-catch): it stays wider, and nobody is subscribed
+        }
+    }
+    const bool signalfd_used = std::ranges::any_of(all.states, [](const signal_state& other) {
+        return !other.subscribers.empty() && other.source == signal_source::signalfd;
+    });
+    if (!signalfd_used) {
+        all.signalfd.reset();
+    }
+    // The pipe stays for the life of the process: in another thread the handler may be about to write to it.
+}
+
+int fd(signal_source source) {
+    auto& all = instance();
+    const std::lock_guard guard(all.lock);
+    return source == signal_source::signalfd ? all.signalfd.get() : all.pipe_read.get();
+}
+
+void collect(signal_source source) {
+    auto& all = instance();
+    const std::lock_guard guard(all.lock);
+    if (source == signal_source::signalfd) {
+        collect_signalfd(all);
+    } else {
+        collect_pipe(all);
+    }
+}
+
+std::vector<signal_info> take(signal_inbox& inbox) {
+    const std::lock_guard guard(instance().lock);
+    return std::exchange(inbox.arrived, {});
+}
+
+} // namespace signal_hub
+
+} // namespace pollux::inline POLLUX_ABI::detail

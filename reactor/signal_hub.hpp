@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+//
+// Signals belong to the process, and a signalfd record is read once: one hub for all reactors takes the signals and gives
+// each to every reactor that asked. Internal.
+#pragma once
+
+#include <pollux/reactor/signal_info.hpp>
+
+#include <memory>
+#include <vector>
+
+namespace pollux::inline POLLUX_ABI::detail {
+
+struct mailbox;
+
+/// One reactor's side. Owned by its core; under the hub's lock.
+struct signal_inbox {
+    std::vector<signal_info> arrived;
+    std::shared_ptr<mailbox> box;
+};
+
+namespace signal_hub {
+
+/// Adds a handler of that reactor for that signal; counted. The first one in a thread or process takes the signal over.
+/// Errors: invalid_argument, errc::already_registered when it is taken by the other source, errc::not_supported.
+void subscribe(signal_inbox& inbox, int number, signal_source source);
+void unsubscribe(signal_inbox& inbox, int number) noexcept;
+
+/// The descriptor that a reactor watches for that source. Errors: EMFILE and the like.
+[[nodiscard]] int fd(signal_source source);
+
+/// Reads what has arrived at that source and puts it into the inboxes of all who asked; wakes those of other reactors.
+void collect(signal_source source);
+
+/// Moves a reactor's records out of its inbox.
+[[nodiscard]] std::vector<signal_info> take(signal_inbox& inbox);
+
+/// The system's choice for automatic.
+[[nodiscard]] signal_source resolve(signal_source source) noexcept;
+
+} // namespace signal_hub
+
+} // namespace pollux::inline POLLUX_ABI::detail

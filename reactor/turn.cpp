@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+//
+// One turn of a reactor. The order is the contract (reactor/README.md numbers it); each phase keeps its cursor, so that a
+// turn that an exception or stop() has ended early is taken up where it was.
+#include "lib/sys/sys.hpp"
+#include "lib/sys/wait.hpp"
+#include "reactor/core.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+
+namespace pollux::inline POLLUX_ABI::detail {
+
+namespace {
+
+constexpr auto look = clock::time_point::min();
+constexpr clock::duration first_back_off = std::chrono::milliseconds(1);
+constexpr clock::duration longest_back_off = std::chrono::milliseconds(100);
+
+clock::time_point to_time(std::int64_t nanoseconds) noexcept {
+    return clock::time_point(clock::duration(nanoseconds));
+}
+
+} // namespace
+
+class core::running_scope {
+public:
+    running_scope(core& owner, const char* call) : owner_(owner) {
+        if (owner.running_) {
+            throw_error(errc::concurrent_use, std::string(call) + " inside a handler of the same reactor, registered at " +
+                                                  owner.place_.file_name() + ":" + std::to_string(owner.place_.line()));
+        }
+        owner.running_ = true;
+        owner.collected_ = false;
+        owner.box->wake_up();
+    }
+    running_scope(const running_scope&) = delete;
+    running_scope& operator=(const running_scope&) = delete;
+    ~running_scope() {
+        owner_.running_ = false;
+        owner_.now_.reset();
+        static_cast<void>(owner_.box->fall_asleep());
+    }
+
+private:
+    core& owner_;
+};
+
+bool core::take_stop() noexcept {
+    return stop_requested() && box->stop.exchange(false);
+}
+
+bool core::left_over() const noexcept {
+    return next_event_ < events_.size() || next_post_ < batch_.size() || signals.pending() ||
+           wheel_.first_due() != no_slot;
+}
+
+bool core::has_work() const noexcept {
+    return work_ > 0 || box->posters.load() > 0 || box->news.load() || left_over();
+}
+
+run_status core::run() {
+    const running_scope scope(*this, "run()");
+    for (;;) {
+        if (take_stop()) {
+            return run_status::stopped;
+        }
+        if (!has_work()) {
+            return run_status::out_of_work;
+        }
+        turn(wait_forever);
+    }
+}
+
+run_status core::run_once(timeout limit) {
+    const running_scope scope(*this, "run_once()");
+    if (take_stop()) {
+        return run_status::stopped;
+    }
+    if (!has_work()) {
+        return run_status::out_of_work;
+    }
+    turn(limit);
+    return take_stop() ? run_status::stopped : run_status::turned;
+}
+
+bool core::turn(timeout limit) {
+    switch (phase_) {
+    case phase::begin:
+        ++turn_;
+        ++counters.turns;
+        if (!collected_) {
+            collect_timers(true);
+        }
+        phase_ = phase::timers;
+        [[fallthrough]];
+    case phase::timers:
+        if (!fire_timers()) {
+            return false;
+        }
+        take_mail();
+        phase_ = phase::posts;
+        [[fallthrough]];
+    case phase::posts:
+        if (!run_posts()) {
+            return false;
+        }
+        phase_ = phase::wait;
+        [[fallthrough]];
+    case phase::wait:
+        wait(limit);
+        phase_ = phase::io;
+        [[fallthrough]];
+    case phase::io:
+        if (!dispatch()) {
+            return false;
+        }
+        collect_timers(false);
+        collected_ = wheel_.next_deadline() > std::numeric_limits<std::int64_t>::min();
+        phase_ = phase::late_timers;
+        [[fallthrough]];
+    case phase::late_timers:
+        if (!fire_timers()) {
+            return false;
+        }
+        phase_ = phase::begin;
+    }
+    return true;
+}
+
+void core::collect_timers(bool whole) {
+    if (wheel_.empty()) {
+        now_.reset();
+        return;
+    }
+    now_ = driver->now();
+    wheel_.collect(now_->time_since_epoch().count(), turn_, whole);
+}
+
+bool core::fire_timers() {
+    while (wheel_.first_due() != no_slot) {
+        fire(wheel_.first_due());
+        if (stop_requested()) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void core::fire(slot_index index) {
+    slot& head = slots.head(index);
+    ++counters.timers;
+    wheel_.remove(index);
+    if (const auto period = head.as.timer.period; period > 0) {
+        // Armed again before it is called: its handler may end it or move it, and may throw.
+        const auto late = std::max(now().time_since_epoch().count() - head.as.timer.deadline, std::int64_t{0});
+        const auto missed = late / period;
+        const auto next = saturated_add(to_time(head.as.timer.deadline + missed * period), clock::duration(period));
+        head.as.timer.deadline = next.time_since_epoch().count();
+        head.armed_turn = turn_;
+        wheel_.insert(index);
+        call_in_place<void(std::uint64_t)>(index, static_cast<std::uint64_t>(missed));
+        return;
+    }
+    set_place(head);
+    callback<void()> handler(std::move(slots.callable_as<void()>(index)));
+    slots.retire(index);
+    slots.free(index);
+    --work_;
+    handler();
+}
+
+void core::take_mail() {
+    batch_.clear();
+    next_post_ = 0;
+    if (box->take(batch_)) {
+        signals.take();
+    }
+}
+
+bool core::run_posts() {
+    if (signals.pending() && !signals.run()) {
+        return false;
+    }
+    while (next_post_ < batch_.size()) {
+        auto& next = batch_[next_post_++];
+        place_ = next.where;
+        ++counters.posts;
+        callback<void()> work(std::move(next.work));
+        work();
+        if (stop_requested()) {
+            return false;
+        }
+    }
+    return true;
+}
+
+clock::time_point core::wait_deadline(timeout limit) {
+    if (!limit.forever() && limit.length() <= clock::duration::zero()) {
+        return look;
+    }
+    if (work_ == 0 && box->posters.load() == 0) {
+        return look; // nothing could end the wait
+    }
+    auto deadline = to_time(wheel_.next_deadline());
+    if (!limit.forever()) {
+        deadline = std::min(deadline, saturated_add(driver->now(), limit.length()));
+    }
+    return box->fall_asleep() || stop_requested() ? look : deadline;
+}
+
+void core::wait(timeout limit) {
+    events_ = {};
+    next_event_ = 0;
+    try {
+        events_ = driver->wait_until(wait_deadline(limit));
+        back_off_ = clock::duration::zero();
+    } catch (const std::system_error& failed) {
+        box->wake_up();
+        survive(failed);
+    }
+    box->wake_up();
+    now_.reset();
+    counters.events += events_.size();
+}
+
+void core::survive(const std::system_error& failed) {
+    if (failed.code() != std::errc::not_enough_memory) {
+        throw failed;
+    }
+    if (back_off_ == clock::duration::zero()) {
+        report({diagnostic_kind::wait_failed, failed.code(), -1, source_location()});
+        back_off_ = first_back_off;
+    }
+    static_cast<void>(sys::ppoll(nullptr, 0, sys::kernel_limit(&back_off_).get(), nullptr));
+    back_off_ = std::min(2 * back_off_, longest_back_off);
+}
+
+bool core::dispatch() {
+    for (;;) {
+        if (signals.pending() && !signals.run()) {
+            return false;
+        }
+        if (next_event_ == events_.size()) {
+            return true;
+        }
+        dispatch(events_[next_event_++]);
+        if (stop_requested()) {
+            return false;
+        }
+    }
+}
+
+void core::dispatch(const multiplexer::event& event) {
+    const slot_index index = slots.find(event.token);
+    if (index == no_slot) {
+        ++counters.stale_events;
+        return;
+    }
+    slot& head = slots.head(index);
+    auto seen = event.readiness;
+    if (has(seen, readiness::bad_descriptor)) [[unlikely]] {
+        head.registered = false;
+        head.armed = interest::none;
+        report(diagnostic_kind::bad_descriptor, EBADF, head);
+    } else {
+        // An earlier handler of this batch may have changed what is wanted.
+        constexpr unsigned directions = 7;
+        seen = static_cast<readiness>(raw(seen) & (raw(head.wanted) | ~directions));
+        if (seen == readiness::none || head.wanted == interest::none) {
+            return;
+        }
+    }
+    head.as.watch.ready(*this, index, seen);
+}
+
+clock::time_point core::now() {
+    if (!now_) {
+        now_ = driver->now();
+    }
+    return *now_;
+}
+
+clock::time_point core::next_deadline() {
+    if (left_over() || stop_requested() || box->news.load()) {
+        return driver->now();
+    }
+    const auto earliest = wheel_.next_deadline();
+    return earliest == std::numeric_limits<std::int64_t>::min() ? driver->now() : to_time(earliest);
+}
+
+} // namespace pollux::inline POLLUX_ABI::detail

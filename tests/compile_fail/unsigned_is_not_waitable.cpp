@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+//
+// GEN-09, GEN-10: a descriptor is an int, not a unsigned.
+// error: waitable
+#include <pollux/mechanism/poll.hpp>
+
+#ifdef MUST_FAIL
+using descriptor = unsigned;
+#else
+using descriptor = int;
+#endif
+
+void watch(pollux::poll& poll, descriptor fd) { poll.add(fd); }

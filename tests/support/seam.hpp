@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+//
+// What a test does to the kernel through the seam. Only for executables linked with the seam build of the library.
+//
+//     SEAM_REPLACE(accept4, [&](auto real, int fd, auto... rest) { … return real(fd, rest...); });
+//     const seam::fault full = seam::fail<SEAM(accept4)>({.first = 2, .times = 3, .error = EMFILE});
+//     const seam::fault cut = seam::shorten<SEAM(send)>(10);          // at most 10 bytes a call
+//     seam::call_log log; … log.count("epoll_ctl")
+//     seam::virtual_clock time; … time.advance(5ms);
+//
+// Each lasts as long as its object. A later one stands in front of an earlier one, so they must end in reverse order.
+// Make and end them while no other thread is inside the library.
+#pragma once
+
+#include "lib/sys/sys.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#ifndef POLLUX_SEAM
+#error "support/seam.hpp is for the seam build only"
+#endif
+
+/// The table's entry of that name, as a template argument.
+#define SEAM(name) &::pollux::sys::table::name
+#define SEAM_NAME_2(line) seam_guard_##line
+#define SEAM_NAME(line) SEAM_NAME_2(line)
+/// Until the end of the scope, `name` is what the function says; it gets the real call first, then the arguments.
+#define SEAM_REPLACE(name, ...) const auto SEAM_NAME(__LINE__) = ::test::seam::replace<SEAM(name)>(__VA_ARGS__)
+
+namespace test::seam {
+
+namespace detail {
+
+template <auto Member>
+struct slot;
+
+template <class R, class... Args, R (*::pollux::sys::table::*Member)(Args...)>
+struct slot<Member> {
+    using result = R;
+    using function = std::function<R(Args...)>;
+    static inline function now; // empty: the table holds the kernel's own
+    static inline R (*kernel)(Args...) = nullptr;
+
+    static R call(Args... args) { return now(args...); }
+
+    static function install(function in_front) {
+        auto& entry = ::pollux::sys::calls().*Member;
+        function old = std::exchange(now, std::move(in_front));
+        if (!old) {
+            kernel = entry;
+        }
+        entry = &call;
+        return old;
+    }
+    static void restore(function old) {
+        now = std::move(old);
+        if (!now) {
+            ::pollux::sys::calls().*Member = kernel;
+        }
+    }
+    static function below() {
+        if (now) {
+            return now;
+        }
+        return ::pollux::sys::calls().*Member;
+    }
+};
+
+} // namespace detail
+
+/// Puts back what was there when it ends.
+class [[nodiscard]] guard {
+public:
+    explicit guard(std::function<void()> undo) : undo_(std::move(undo)) {}
+    guard(guard&& other) noexcept : undo_(std::exchange(other.undo_, nullptr)) {}
+    guard& operator=(guard&&) = delete;
+    ~guard() {
+        if (undo_) {
+            undo_();
+        }
+    }
+
+private:
+    std::function<void()> undo_;
+};
+
+/// Calls of `Member` go to `function(real, args...)`.
+template <auto Member, class Function>
+guard replace(Function function) {
+    using slot = detail::slot<Member>;
+    auto old = slot::install([function = std::move(function), real = slot::below()](auto... args) mutable ->
+                             typename slot::result { return function(real, args...); });
+    return guard([old = std::move(old)]() mutable { slot::restore(std::move(old)); });
+}
+
+/// Which calls fail, counted from 1 since the rule was made, and how.
+struct rule {
+    std::uint64_t first = 1;
+    std::uint64_t times = 1;
+    int error = EIO;
+};
+inline constexpr std::uint64_t always = std::numeric_limits<std::uint64_t>::max();
+
+/// A rule at work, and what it has seen.
+class [[nodiscard]] fault {
+public:
+    /// Calls since it was made, the failed ones included.
+    [[nodiscard]] std::uint64_t calls() const noexcept { return counts_->calls; }
+    /// Calls that the rule changed.
+    [[nodiscard]] std::uint64_t hits() const noexcept { return counts_->hits; }
+
+    struct counts {
+        std::atomic<std::uint64_t> calls{0};
+        std::atomic<std::uint64_t> hits{0};
+    };
+    fault(std::shared_ptr<counts> shared, guard undo) : counts_(std::move(shared)), undo_(std::move(undo)) {}
+
+private:
+    std::shared_ptr<counts> counts_;
+    guard undo_;
+};
+
+/// The calls that the rule names return -1 with its errno; the kernel does not see them.
+template <auto Member>
+fault fail(rule what) {
+    auto counts = std::make_shared<fault::counts>();
+    return {counts, replace<Member>([counts, what](auto& real, auto... args) {
+                const auto number = counts->calls.fetch_add(1) + 1;
+                if (number >= what.first && number - what.first < what.times) {
+                    counts->hits.fetch_add(1);
+                    errno = what.error;
+                    return static_cast<typename detail::slot<Member>::result>(-1);
+                }
+                return real(args...);
+            })};
+}
+
+/// How many of the bytes asked for a call may move: at least 1.
+using short_count = std::function<std::size_t(std::size_t asked)>;
+
+/// read, write, recv, send, writev and sendmsg: each call moves at most as many bytes as `most` says.
+template <auto Member>
+fault shorten(short_count most) {
+    auto counts = std::make_shared<fault::counts>();
+    const auto cut = [counts, most = std::move(most)](std::size_t asked) {
+        counts->calls.fetch_add(1);
+        const auto size = asked == 0 ? 0 : std::min(asked, std::max<std::size_t>(1, most(asked)));
+        counts->hits.fetch_add(static_cast<std::uint64_t>(size < asked));
+        return size;
+    };
+    const auto cut_parts = [cut](const ::iovec* parts, std::size_t count) {
+        std::size_t asked = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            asked += parts[i].iov_len;
+        }
+        auto left = cut(asked);
+        std::vector<::iovec> kept;
+        for (std::size_t i = 0; i < count && left > 0; ++i) {
+            kept.push_back({parts[i].iov_base, std::min(left, parts[i].iov_len)});
+            left -= kept.back().iov_len;
+        }
+        return kept;
+    };
+    if constexpr (std::is_same_v<decltype(Member), decltype(SEAM(writev))>) {
+        return {counts, replace<Member>([cut_parts](auto& real, int fd, const ::iovec* parts, int count) {
+                    const auto kept = cut_parts(parts, static_cast<std::size_t>(count));
+                    return real(fd, kept.data(), static_cast<int>(kept.size()));
+                })};
+    } else if constexpr (std::is_same_v<decltype(Member), decltype(SEAM(sendmsg))>) {
+        return {counts, replace<Member>([cut_parts](auto& real, int fd, const ::msghdr* message, int flags) {
+                    auto kept = cut_parts(message->msg_iov, message->msg_iovlen);
+                    auto copy = *message;
+                    copy.msg_iov = kept.data();
+                    copy.msg_iovlen = kept.size();
+                    return real(fd, &copy, flags);
+                })};
+    } else {
+        return {counts, replace<Member>([cut](auto& real, int fd, auto* buffer, std::size_t size, auto... rest) {
+                    return real(fd, buffer, cut(size), rest...);
+                })};
+    }
+}
+template <auto Member>
+fault shorten(std::size_t most) {
+    return shorten<Member>([most](std::size_t) { return most; });
+}
+
+/// Every call of the library, in order, with its result.
+class call_log {
+public:
+    struct entry {
+        std::string_view name;
+        std::int64_t first;  ///< the first argument when it is a number (mostly a descriptor), else 0
+        std::int64_t result;
+        int error; ///< errno when the result is -1, else 0
+    };
+
+    call_log() {
+#define POLLUX_CALL(result, name, params, args) watch<SEAM(name)>(#name);
+#include "lib/sys/calls.inc"
+#undef POLLUX_CALL
+        watch<SEAM(fcntl)>("fcntl");
+    }
+    call_log(const call_log&) = delete;
+    call_log& operator=(const call_log&) = delete;
+    ~call_log() {
+        while (!guards_.empty()) {
+            guards_.pop_back();
+        }
+    }
+
+    [[nodiscard]] std::size_t count(std::string_view name) const {
+        const std::lock_guard lock(mutex_);
+        std::size_t number = 0;
+        for (const auto& call : entries_) {
+            number += static_cast<std::size_t>(call.name == name);
+        }
+        return number;
+    }
+    /// All calls but those that read a clock.
+    [[nodiscard]] std::size_t count() const { return entries().size() - count("clock_gettime"); }
+    [[nodiscard]] std::vector<entry> entries() const {
+        const std::lock_guard lock(mutex_);
+        return entries_;
+    }
+    /// "epoll_ctl 2, epoll_wait 1": for messages.
+    [[nodiscard]] std::string text() const {
+        std::map<std::string_view, int> sums;
+        for (const auto& call : entries()) {
+            ++sums[call.name];
+        }
+        std::string all;
+        for (const auto& [name, number] : sums) {
+            all += (all.empty() ? "" : ", ") + std::string(name) + " " + std::to_string(number);
+        }
+        return all;
+    }
+    void clear() {
+        const std::lock_guard lock(mutex_);
+        entries_.clear();
+    }
+
+private:
+    template <class First, class... Rest>
+    static std::int64_t number_of(First first, Rest...) {
+        if constexpr (std::is_integral_v<First>) {
+            return static_cast<std::int64_t>(first);
+        } else {
+            return 0;
+        }
+    }
+    template <auto Member>
+    void watch(std::string_view name) {
+        guards_.push_back(replace<Member>([this, name](auto& real, auto... args) {
+            const auto result = real(args...);
+            const int error = errno;
+            {
+                const std::lock_guard lock(mutex_);
+                entries_.push_back({name, number_of(args...), static_cast<std::int64_t>(result), result == -1 ? error : 0});
+            }
+            errno = error;
+            return result;
+        }));
+    }
+
+    mutable std::mutex mutex_;
+    std::vector<entry> entries_;
+    std::vector<guard> guards_;
+};
+
+/// Time that passes only when the library waits or the test says so. CLOCK_MONOTONIC starts at 1,000 s. A wait with a
+/// limit first looks; when nothing is ready the clock jumps by exactly the limit and the wait returns 0. A wait without
+/// a limit is the kernel's own.
+class virtual_clock {
+public:
+    using duration = std::chrono::nanoseconds;
+
+    virtual_clock() {
+        guards_.push_back(replace<SEAM(clock_gettime)>([this](auto& real, ::clockid_t id, ::timespec* out) {
+            if (id != CLOCK_MONOTONIC) {
+                return real(id, out);
+            }
+            const auto now = now_.load();
+            *out = {static_cast<::time_t>(now / 1000000000), static_cast<long>(now % 1000000000)};
+            return 0;
+        }));
+        guards_.push_back(replace<SEAM(ppoll)>([this](auto& real, ::pollfd* entries, ::nfds_t count,
+                                                      const ::timespec* limit, const ::sigset_t* mask) {
+            return look_then_jump(limit, [&](const ::timespec* asked) { return real(entries, count, asked, mask); });
+        }));
+        guards_.push_back(replace<SEAM(pselect)>([this](auto& real, int count, ::fd_set* read, ::fd_set* write,
+                                                        ::fd_set* except, const ::timespec* limit,
+                                                        const ::sigset_t* mask) {
+            return look_then_jump(
+                limit, [&](const ::timespec* asked) { return real(count, read, write, except, asked, mask); });
+        }));
+#ifdef __linux__
+        guards_.push_back(replace<SEAM(epoll_pwait2)>([this](auto& real, int epfd, ::epoll_event* events, int size,
+                                                             const ::timespec* limit, const ::sigset_t* mask) {
+            return look_then_jump(limit, [&](const ::timespec* asked) { return real(epfd, events, size, asked, mask); });
+        }));
+        guards_.push_back(
+            replace<SEAM(epoll_wait)>([this](auto& real, int epfd, ::epoll_event* events, int size, int limit) {
+                const ::timespec exact{limit / 1000, limit % 1000 * 1000000L};
+                return look_then_jump(limit < 0 ? nullptr : &exact, [&](const ::timespec* asked) {
+                    return real(epfd, events, size, asked == nullptr ? -1 : 0);
+                });
+            }));
+#endif
+    }
+    virtual_clock(const virtual_clock&) = delete;
+    virtual_clock& operator=(const virtual_clock&) = delete;
+    ~virtual_clock() {
+        while (!guards_.empty()) {
+            guards_.pop_back();
+        }
+    }
+
+    /// Time since the clock's own zero.
+    [[nodiscard]] duration now() const noexcept { return duration(now_.load()); }
+    void advance(duration by) noexcept { now_.fetch_add(by.count()); }
+    void set(duration to) noexcept { now_.store(to.count()); }
+
+    /// The limits of the waits so far, -1 ns for none: what the kernel was asked.
+    [[nodiscard]] std::vector<duration> waits() const {
+        const std::lock_guard lock(mutex_);
+        return waits_;
+    }
+    void forget_waits() {
+        const std::lock_guard lock(mutex_);
+        waits_.clear();
+    }
+
+private:
+    template <class Wait>
+    int look_then_jump(const ::timespec* limit, Wait&& wait) {
+        {
+            const std::lock_guard lock(mutex_);
+            waits_.push_back(limit == nullptr ? duration(-1)
+                                              : std::chrono::seconds(limit->tv_sec) + duration(limit->tv_nsec));
+        }
+        if (limit == nullptr) {
+            return wait(nullptr);
+        }
+        const ::timespec none{};
+        const int count = wait(&none);
+        if (count == 0) {
+            // 292 years and more are the end of this clock.
+            constexpr auto last = std::numeric_limits<std::int64_t>::max();
+            const auto now = now_.load();
+            const auto whole = std::int64_t{limit->tv_sec};
+            now_ = whole > (last - now - limit->tv_nsec) / 1000000000 ? last : now + whole * 1000000000 + limit->tv_nsec;
+        }
+        return count;
+    }
+
+    std::atomic<std::int64_t> now_{1000LL * 1000000000};
+    mutable std::mutex mutex_;
+    std::vector<duration> waits_;
+    std::vector<guard> guards_;
+};
+
+} // namespace test::seam

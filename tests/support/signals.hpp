@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+//
+// Signals that interrupt waits, and time that is measured.
+#pragma once
+
+#include "support/fds.hpp"
+
+#include <atomic>
+#include <chrono>
+
+#include <signal.h>
+#include <sys/time.h>
+#include <time.h>
+
+namespace test {
+
+/// Real time since it was made.
+class stopwatch {
+public:
+    [[nodiscard]] std::chrono::nanoseconds elapsed() const { return std::chrono::steady_clock::now() - start_; }
+
+private:
+    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// Processor time that this process has used, all threads together.
+inline std::chrono::nanoseconds processor_time() {
+    ::timespec now{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
+
+/// SIGALRM every so often to a handler that only counts: what waits gets EINTR.
+class signal_storm {
+public:
+    explicit signal_storm(std::chrono::microseconds period) {
+        count() = 0;
+        struct ::sigaction action {};
+        action.sa_handler = [](int) { count().fetch_add(1, std::memory_order_relaxed); };
+        must(::sigaction(SIGALRM, &action, &before_), "sigaction");
+        const auto part = static_cast<::suseconds_t>(period.count() % 1000000);
+        const auto whole = static_cast<::time_t>(period.count() / 1000000);
+        const ::itimerval timer{{whole, part}, {whole, part}};
+        must(::setitimer(ITIMER_REAL, &timer, nullptr), "setitimer");
+    }
+    signal_storm(const signal_storm&) = delete;
+    signal_storm& operator=(const signal_storm&) = delete;
+    ~signal_storm() {
+        const ::itimerval off{};
+        ::setitimer(ITIMER_REAL, &off, nullptr);
+        ::sigaction(SIGALRM, &before_, nullptr);
+    }
+    /// Signals handled so far.
+    [[nodiscard]] static int seen() noexcept { return count().load(); }
+
+private:
+    static std::atomic<int>& count() noexcept {
+        static std::atomic<int> number{0};
+        return number;
+    }
+    struct ::sigaction before_ {};
+};
+
+} // namespace test
