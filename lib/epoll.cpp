@@ -83,11 +83,11 @@ control_fd create(const epoll_options& options) {
 
 std::span<const flag_name> flag_names(epoll_mask) noexcept {
     static constexpr std::array names{
-        flag_name{EPOLLIN, "IN"},           flag_name{EPOLLPRI, "PRI"},       flag_name{EPOLLOUT, "OUT"},
-        flag_name{EPOLLERR, "ERR"},         flag_name{EPOLLHUP, "HUP"},       flag_name{EPOLLRDNORM, "RDNORM"},
-        flag_name{EPOLLRDBAND, "RDBAND"},   flag_name{EPOLLWRNORM, "WRNORM"}, flag_name{EPOLLWRBAND, "WRBAND"},
-        flag_name{EPOLLMSG, "MSG"},         flag_name{EPOLLRDHUP, "RDHUP"},   flag_name{EPOLLEXCLUSIVE, "EXCLUSIVE"},
-        flag_name{EPOLLWAKEUP, "WAKEUP"},   flag_name{EPOLLONESHOT, "ONESHOT"}, flag_name{EPOLLET, "ET"},
+        flag_name{EPOLLIN, "IN"},         flag_name{EPOLLPRI, "PRI"},         flag_name{EPOLLOUT, "OUT"},
+        flag_name{EPOLLERR, "ERR"},       flag_name{EPOLLHUP, "HUP"},         flag_name{EPOLLRDNORM, "RDNORM"},
+        flag_name{EPOLLRDBAND, "RDBAND"}, flag_name{EPOLLWRNORM, "WRNORM"},   flag_name{EPOLLWRBAND, "WRBAND"},
+        flag_name{EPOLLMSG, "MSG"},       flag_name{EPOLLRDHUP, "RDHUP"},     flag_name{EPOLLEXCLUSIVE, "EXCLUSIVE"},
+        flag_name{EPOLLWAKEUP, "WAKEUP"}, flag_name{EPOLLONESHOT, "ONESHOT"}, flag_name{EPOLLET, "ET"},
     };
     return names;
 }

@@ -42,6 +42,14 @@ void check_range(int fd, select_capacity capacity) {
     }
 }
 
+// Linux does not look at descriptors beyond the process's table, which covers every number that was ever open: a wait
+// for one that never was would not end (SEL-16). When the highest is open, the kernel looks at all of them.
+void check_highest_open(int highest) {
+    if (highest >= 0 && sys::fcntl(highest, F_GETFD) < 0) {
+        throw_errno(EBADF, "select: fd " + std::to_string(highest) + " is not open");
+    }
+}
+
 // An empty set is passed as null (SEL-20).
 ::fd_set* as_set(std::vector<unsigned long>& bits) noexcept {
     const bool any = std::any_of(bits.begin(), bits.end(), [](unsigned long word) { return word != 0; });
@@ -53,15 +61,17 @@ using bitmap = std::vector<unsigned long>;
 // Waits until something in `wanted` is ready and leaves just that in `found`; returns how many bits that is.
 int wait_on(std::span<const bitmap, 3> wanted, std::span<bitmap, 3> found, int highest, timeout limit,
             interrupt_hook& hook) {
+    int answer = 0; // the kernel's last
     const int count = sys::wait_until_done(limit, hook, [&](const clock::duration* left) {
         std::copy(wanted.begin(), wanted.end(), found.begin());
-        return sys::pselect(highest + 1, as_set(found[0]), as_set(found[1]), as_set(found[2]),
-                            sys::kernel_limit(left).get(), nullptr);
+        answer = sys::pselect(highest + 1, as_set(found[0]), as_set(found[1]), as_set(found[2]),
+                              sys::kernel_limit(left).get(), nullptr);
+        return answer;
     });
     if (count < 0 && errno != EBADF) {
         throw_errno("pselect(" + std::to_string(highest + 1) + ")");
     }
-    if (count == 0) {
+    if (answer < 0 && count == 0) {
         // The kernel clears the sets when time runs out, but not when our deadline passes during EINTR (GEN-16).
         std::ranges::for_each(found, [](bitmap& bits) { std::ranges::fill(bits, 0UL); });
         return 0;
@@ -139,7 +149,10 @@ void select::put(int fd, select_mask mask, std::uint64_t word) {
     }
     set(fd, mask);
     words_[static_cast<std::size_t>(fd)] = word;
-    highest_ = std::max(highest_, fd);
+    if (fd > highest_) {
+        highest_ = fd;
+        highest_seen_open_ = false;
+    }
     ++count_;
 }
 
@@ -176,6 +189,10 @@ std::span<const select::event> select::wait(timeout limit) {
     }
     events_.clear();
     events_.reserve(count_);
+    if (!highest_seen_open_) {
+        check_highest_open(highest_);
+        highest_seen_open_ = true;
+    }
     int left = wait_on(wanted_, found_, highest_, limit, hook_);
     for (std::size_t place = 0; left > 0; ++place) {
         auto any = found_[0][place] | found_[1][place] | found_[2][place];
@@ -207,6 +224,7 @@ void select::call(std::span<detail::select_role, 3> roles, timeout limit) {
             highest = std::max(highest, fd);
         }
     }
+    check_highest_open(highest);
     auto found = wanted;
     interrupt_hook no_hook;
     wait_on(wanted, found, highest, limit, no_hook);

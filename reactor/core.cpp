@@ -20,7 +20,8 @@ std::string place_text(source_location where) {
 
 core::core(const reactor_options& options)
     : driver(make_readiness_driver(*this, options.mechanism ? *options.mechanism : default_mechanism(), options.time)),
-      signals(*this, options.signals, box), wheel_(slots, driver->now().time_since_epoch().count()) {
+      signals(*this, options.signals, box),
+      wheel_(slots, driver->now().time_since_epoch().count()) {
     static_cast<void>(watch_internal(box->alarm.fd(), [](core& owner, slot_index, readiness) {
         owner.box->alarm.clear();
         ++owner.counters.wake_ups;
@@ -98,11 +99,23 @@ void core::end(slot_index index) noexcept {
     work_ -= head.internal ? 0 : 1;
     switch (kind) {
     case slot_kind::watch:
-    case slot_kind::stream: driver->forget(index); break;
-    case slot_kind::timer: wheel_.remove(index); break;
-    case slot_kind::signal: signals.remove(index); break;
+        driver->forget(index);
+        break;
+    case slot_kind::socket: {
+        driver->forget(index); // before the descriptor is closed: no event of it may outlive it
+        const unique_fd closing(std::exchange(head.fd, -1));
+        const std::unique_ptr<slot_extra> dying(std::exchange(head.as.socket.extra, nullptr));
+        break;
+    }
+    case slot_kind::timer:
+        wheel_.remove(index);
+        break;
+    case slot_kind::signal:
+        signals.remove(index);
+        break;
     case slot_kind::free:
-    case slot_kind::ended: break;
+    case slot_kind::ended:
+        break;
     }
     if (index == in_place_) {
         head.kind = slot_kind::ended;
@@ -123,11 +136,19 @@ watch_registration core::watch(int fd, interest wanted, callback<void(readiness)
     slot& head = slots.head(index);
     head.fd = fd;
     head.wanted = wanted;
-    head.as.watch = {[](core& owner, slot_index at, readiness seen) { owner.call_in_place<void(readiness)>(at, seen); },
-                     nullptr};
+    head.as.watch = {
+        [](core& owner, slot_index at, readiness seen) { owner.call_in_place<void(readiness)>(at, seen); }};
     sync_or_end(index);
     slots.callable(index) = std::move(handler);
     return make_registration<watch_registration>(index);
+}
+
+slot_index core::add_socket(unique_fd fd, slot::ready_function ready, source_location where) {
+    const slot_index index = add_slot(slot_kind::socket, where);
+    slot& head = slots.head(index);
+    head.fd = fd.release();
+    head.as.socket = {ready, nullptr, 0, 0};
+    return index;
 }
 
 slot_index core::watch_internal(int fd, slot::ready_function ready) {
@@ -136,7 +157,7 @@ slot_index core::watch_internal(int fd, slot::ready_function ready) {
     head.internal = true;
     head.fd = fd;
     head.wanted = interest::readable;
-    head.as.watch = {ready, nullptr};
+    head.as.watch = {ready};
     sync_or_end(index);
     return index;
 }
@@ -186,7 +207,7 @@ std::vector<watched> core::interests() const {
     std::vector<watched> all;
     for (slot_index index = 0; index < slots.size(); ++index) {
         const slot& head = slots.head(index);
-        const bool has_fd = head.kind == slot_kind::watch || head.kind == slot_kind::stream;
+        const bool has_fd = head.kind == slot_kind::watch || head.kind == slot_kind::socket;
         if (has_fd && head.registered && head.armed != interest::none) {
             all.push_back({head.fd, head.armed});
         }

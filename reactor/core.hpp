@@ -5,8 +5,10 @@
 // registrations, freed by the last of them; after the reactor's end only the count lives on. Internal.
 #pragma once
 
+#include <pollux/core/unique_fd.hpp>
 #include <pollux/reactor/reactor.hpp>
 
+#include "reactor/chunk_pool.hpp"
 #include "reactor/driver.hpp"
 #include "reactor/mailbox.hpp"
 #include "reactor/signal_fanout.hpp"
@@ -38,12 +40,16 @@ public:
 
     // Registering.
     [[nodiscard]] slot_index add_slot(slot_kind kind, source_location where);
-    [[nodiscard]] watch_registration watch(int fd, interest wanted, callback<void(readiness)> handler, source_location where);
+    [[nodiscard]] watch_registration watch(int fd, interest wanted, callback<void(readiness)> handler,
+                                           source_location where);
+    /// A slot that owns `fd`; nothing is watched yet.
+    [[nodiscard]] slot_index add_socket(unique_fd fd, slot::ready_function ready, source_location where);
     /// A watch of the reactor's own: no callable, no reason for run() to go on.
     [[nodiscard]] slot_index watch_internal(int fd, slot::ready_function ready);
-    [[nodiscard]] timer_registration add_timer(clock::time_point deadline, clock::duration period, callback_base&& handler,
-                                               source_location where);
-    [[nodiscard]] signal_registration on_signal(int number, callback<void(const signal_info&)> handler, source_location where);
+    [[nodiscard]] timer_registration add_timer(clock::time_point deadline, clock::duration period,
+                                               callback_base&& handler, source_location where);
+    [[nodiscard]] signal_registration on_signal(int number, callback<void(const signal_info&)> handler,
+                                                source_location where);
     /// Makes tokens of the slot stale, undoes what its kind has set up and destroys its callable (after it has returned,
     /// when it is the one that runs).
     void end(slot_index index) noexcept;
@@ -70,6 +76,12 @@ public:
     }
     /// For handlers that are moved out before they are called: only remembers the place.
     void set_place(const slot& head) noexcept { place_ = source_location::current(head.file, head.line); }
+    /// Moves a one-shot out of its slot, so that it may be replaced or ended while it runs.
+    template <class Signature>
+    [[nodiscard]] callback<Signature> take_callable(slot_index index) noexcept {
+        set_place(slots.head(index));
+        return callback<Signature>(std::move(slots.callable_as<Signature>(index)));
+    }
     /// Whether the turn has to end after the handler that just returned.
     [[nodiscard]] bool stop_requested() const noexcept { return box->stop.load(std::memory_order_relaxed); }
 
@@ -79,6 +91,7 @@ public:
 
     [[nodiscard]] std::vector<watched> interests() const;
 
+    chunk_pool chunks; // outlives the slots, which give back to it
     slot_table slots;
     std::shared_ptr<mailbox> box = std::make_shared<mailbox>();
     std::unique_ptr<detail::driver> driver;

@@ -13,13 +13,17 @@ struct words {
 
 words words_of(diagnostic_kind kind) noexcept {
     switch (kind) {
-    case diagnostic_kind::wait_failed: return {"waiting for events failed; trying again with growing pauses", "free memory"};
+    case diagnostic_kind::wait_failed:
+        return {"waiting for events failed; trying again with growing pauses", "free memory"};
     case diagnostic_kind::bad_descriptor:
         return {"a watched descriptor was closed", "end its registration before closing it"};
     case diagnostic_kind::accept_paused:
-        return {"cannot accept connections for now; trying again by itself", "raise RLIMIT_NOFILE or close descriptors"};
-    case diagnostic_kind::accept_resumed: return {"accepting connections again", nullptr};
-    case diagnostic_kind::accept_failed: return {"the listener has stopped", "make a new one"};
+        return {"cannot accept connections for now; trying again by itself",
+                "raise RLIMIT_NOFILE or close descriptors"};
+    case diagnostic_kind::accept_resumed:
+        return {"accepting connections again", nullptr};
+    case diagnostic_kind::accept_failed:
+        return {"the listener has stopped", "make a new one"};
     }
     return {"unknown diagnostic", nullptr};
 }
@@ -36,7 +40,8 @@ std::string to_string(const diagnostic& what) {
         line += ": " + what.error.message();
     }
     if (what.where.line() != 0) {
-        line += " (registered at " + std::string(what.where.file_name()) + ":" + std::to_string(what.where.line()) + ")";
+        line +=
+            " (registered at " + std::string(what.where.file_name()) + ":" + std::to_string(what.where.line()) + ")";
     }
     if (remedy != nullptr) {
         line += std::string("; ") + remedy;

@@ -4,8 +4,7 @@
 // How a reactor and its streams reach the kernel: I/O, waiting and time together, so that a driver of completions or a
 // simulated network can take its place. Nothing above it knows of readiness but watch(), which is about nothing else.
 //
-// A stream (a slot of kind stream) asks; the driver answers later, from wait_until's events, by calling stream_io. It never
-// answers inside the call that asks. Internal.
+// A stream asks; the driver answers later, out of wait_until's events, never inside the call that asks. Internal.
 #pragma once
 
 #include <pollux/core/result.hpp>
@@ -19,6 +18,12 @@
 #include <span>
 
 namespace pollux::inline POLLUX_ABI::detail {
+
+/// What a driver tells streams.
+struct stream_answers {
+    void (*received)(core& owner, slot_index index, result<std::span<const std::byte>> outcome);
+    void (*can_send)(core& owner, slot_index index);
+};
 
 class driver {
 public:
@@ -37,7 +42,22 @@ public:
     /// Ends all that the driver does for a watch or stream slot.
     virtual void forget(slot_index index) noexcept = 0;
 
+    /// What a stream slot's `ready` must be.
+    [[nodiscard]] virtual slot::ready_function stream_ready() const noexcept = 0;
+    /// One read into memory of the loop; answered by received().
+    virtual void submit_read(slot_index index, const stream_answers& to) = 0;
+    /// Gives the kernel what it takes at once; 0 means that it takes nothing now. The memory is the caller's again when
+    /// this returns. At most `most_parts` parts.
+    [[nodiscard]] virtual result<std::size_t> submit_write(slot_index index,
+                                                           std::span<const std::span<const std::byte>> parts) = 0;
+    /// Asks to be told, once, when the kernel takes bytes again; answered by can_send().
+    virtual void submit_flush(slot_index index, const stream_answers& to) = 0;
+    /// Sends the end after what was written. Errors are the next operation's.
+    virtual void submit_shutdown(slot_index index) noexcept = 0;
+
     [[nodiscard]] virtual multiplexer& readiness_source() noexcept = 0;
+
+    static constexpr std::size_t most_parts = 64;
 };
 
 /// The readiness driver over that mechanism. `time` may be null.

@@ -113,7 +113,8 @@ reactor::~reactor() {
     core_->shut_down();
 }
 
-watch_registration reactor::watch_fd(int fd, interest wanted, callback<void(readiness)> handler, source_location where) {
+watch_registration reactor::watch_fd(int fd, interest wanted, callback<void(readiness)> handler,
+                                     source_location where) {
     return core_->watch(fd, wanted, std::move(handler), where);
 }
 

@@ -10,7 +10,8 @@
 namespace pollux::inline POLLUX_ABI::detail {
 
 signal_fanout::signal_fanout(core& owner, signal_source source, std::shared_ptr<mailbox> box)
-    : owner_(owner), source_(signal_hub::resolve(source)) {
+    : owner_(owner),
+      source_(signal_hub::resolve(source)) {
     inbox_.box = std::move(box);
 }
 

@@ -247,8 +247,9 @@ void subscribe(signal_inbox& inbox, int number, signal_source source) {
     const std::lock_guard guard(all.lock);
     auto& state = all.states[static_cast<std::size_t>(number)];
     if (!state.subscribers.empty() && state.source != source) {
-        throw_error(errc::already_registered, "on_signal(" + std::to_string(number) +
-                                                  "): another reactor of this process takes it by the other signal_source");
+        throw_error(errc::already_registered,
+                    "on_signal(" + std::to_string(number) +
+                        "): another reactor of this process takes it by the other signal_source");
     }
     const auto mine = std::ranges::find(state.subscribers, &inbox, &subscriber::inbox);
     const bool first = state.subscribers.empty();
@@ -289,7 +290,7 @@ void unsubscribe(signal_inbox& inbox, int number) noexcept {
         sys::sigaction(number, &state.old, nullptr);
     } else {
         try {
-            update_signalfd(all); // shrinking an existing signalfd's mask
+            update_signalfd(all);            // shrinking an existing signalfd's mask
         } catch (const std::system_error&) { // NOLINT(bugprone-empty-catch): it stays wider, and nobody is subscribed
         }
     }

@@ -19,21 +19,38 @@
 namespace pollux::inline POLLUX_ABI::detail {
 
 class core;
-struct stream_extra;
+
+/// What only some slots need; owned by its slot.
+struct slot_extra {
+    slot_extra() = default;
+    slot_extra(const slot_extra&) = delete;
+    slot_extra& operator=(const slot_extra&) = delete;
+    virtual ~slot_extra() = default;
+};
 
 using slot_index = std::uint32_t;
 inline constexpr slot_index no_slot = ~slot_index{0};
 
 enum class slot_kind : std::uint8_t {
     free,
-    ended, // its handler is running; freed when that returns
-    watch, // callback<void(readiness)>, or none: then `ready` is the reactor's own
-    timer, // callback<void()>, or callback<void(std::uint64_t)> when periodic
+    ended,  // its handler is running; freed when that returns
+    watch,  // callback<void(readiness)>, or none: then it is the reactor's own
+    timer,  // callback<void()>, or callback<void(std::uint64_t)> when periodic
     signal, // callback<void(const signal_info&)>
-    stream, // callback<void(result<span<const byte>>)>: the pending read
+    socket, // a descriptor that the slot owns: stream (its callable: the pending read), listener, connector
 };
 
 enum class timer_list : std::uint8_t { wheel, due, deferred };
+
+/// The state of a stream, as bits of socket_part::state.
+enum socket_state : std::uint8_t {
+    is_socket = 1,   // not a pipe: MSG_NOSIGNAL works
+    reading = 2,     // a read is pending
+    flushing = 4,    // can_send is to be called
+    ended = 8,       // the peer sends no more
+    write_shut = 16, // we send no more, or will not once the buffer is empty
+    orphaned = 32,   // its handle is gone; it lives on to send what is buffered
+};
 
 /// The part of a registration that is not its callable.
 struct slot {
@@ -41,13 +58,12 @@ struct slot {
 
     struct watch_part {
         ready_function ready;
-        void* context;
     };
-    struct stream_part {
-        ready_function ready;
-        stream_extra* extra; // what only some streams need; null until then
-        int error;           // failure::raw() of what ended the stream
-        std::uint8_t state;  // stream_state bits
+    struct socket_part {
+        ready_function ready; // as in watch_part
+        slot_extra* extra;    // null until needed
+        int error;            // failure::raw() of what broke the stream
+        std::uint8_t state;   // socket_state bits
     };
     struct timer_part {
         std::int64_t deadline; // nanoseconds of pollux::clock
@@ -64,7 +80,7 @@ struct slot {
     union part {
         part() noexcept : unused{no_slot} {}
         watch_part watch;
-        stream_part stream;
+        socket_part socket;
         timer_part timer;
         signal_part signal;
         free_part unused;
@@ -73,15 +89,15 @@ struct slot {
     std::uint32_t generation = 1;
     slot_kind kind = slot_kind::free;
     bool internal : 1 = false;   // the reactor's own: no reason for run() to go on
-    bool registered : 1 = false; // watch, stream: the multiplexer knows it
+    bool registered : 1 = false; // watch, socket: the multiplexer knows it
     union {
-        interest wanted = interest::none; // watch, stream: what its owner waits for
+        interest wanted = interest::none; // watch, socket: what its owner waits for
         timer_list list;                  // timer: where it is linked
     };
-    interest armed = interest::none; // watch, stream: what the multiplexer was told
+    interest armed = interest::none; // watch, socket: what the multiplexer was told
     unsigned line = 0;
     union {
-        int fd = -1;              // watch, stream
+        int fd = -1;              // watch, socket
         std::uint32_t armed_turn; // timer
     };
     const char* file = "";

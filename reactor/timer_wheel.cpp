@@ -62,8 +62,12 @@ void timer_wheel::insert(slot_index index) noexcept {
 void timer_wheel::remove(slot_index index) noexcept {
     --count_;
     switch (slots_.head(index).list) {
-    case timer_list::due: unlink(due_, index); break;
-    case timer_list::deferred: unlink(deferred_, index); break;
+    case timer_list::due:
+        unlink(due_, index);
+        break;
+    case timer_list::deferred:
+        unlink(deferred_, index);
+        break;
     case timer_list::wheel: {
         const auto where = place_of(timer(index).deadline);
         unlink(at(where), index);
@@ -194,7 +198,8 @@ void timer_wheel::collect(std::int64_t now, std::uint32_t turn, bool whole) noex
             if (at(where).earliest <= now) {
                 const list all = take(where);
                 list batch;
-                for_each(all, [&](slot_index index) { timer(index).deadline <= now ? append(batch, index) : link(index); });
+                for_each(all,
+                         [&](slot_index index) { timer(index).deadline <= now ? append(batch, index) : link(index); });
                 if (batch.head != no_slot) {
                     make_due(batch, turn, whole);
                 }

@@ -29,7 +29,8 @@ class core::running_scope {
 public:
     running_scope(core& owner, const char* call) : owner_(owner) {
         if (owner.running_) {
-            throw_error(errc::concurrent_use, std::string(call) + " inside a handler of the same reactor, registered at " +
+            throw_error(errc::concurrent_use, std::string(call) +
+                                                  " inside a handler of the same reactor, registered at " +
                                                   owner.place_.file_name() + ":" + std::to_string(owner.place_.line()));
         }
         owner.running_ = true;
@@ -164,8 +165,7 @@ void core::fire(slot_index index) {
         call_in_place<void(std::uint64_t)>(index, static_cast<std::uint64_t>(missed));
         return;
     }
-    set_place(head);
-    callback<void()> handler(std::move(slots.callable_as<void()>(index)));
+    auto handler = take_callable<void()>(index);
     slots.retire(index);
     slots.free(index);
     --work_;

@@ -12,7 +12,9 @@
 namespace pollux::inline POLLUX_ABI {
 
 control_fd::control_fd(control_fd&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), owner_(other.owner_), name_(other.name_) {}
+    : fd_(std::exchange(other.fd_, -1)),
+      owner_(other.owner_),
+      name_(other.name_) {}
 
 control_fd& control_fd::operator=(control_fd&& other) noexcept {
     if (this != &other) {

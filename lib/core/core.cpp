@@ -86,14 +86,13 @@ failure::failure(const std::error_code& code) noexcept {
 }
 
 std::error_code failure::code() const noexcept {
-    return number_ < 0 ? std::error_code(-number_, pollux_category()) : std::error_code(number_, std::system_category());
+    return number_ < 0 ? std::error_code(-number_, pollux_category())
+                       : std::error_code(number_, std::system_category());
 }
 
 std::string flags_to_string(std::uint64_t bits, std::span<const flag_name> names) {
     std::string text;
-    const auto append = [&text](const std::string& part) {
-        text += text.empty() ? part : "|" + part;
-    };
+    const auto append = [&text](const std::string& part) { text += text.empty() ? part : "|" + part; };
     for (const auto& name : names) {
         if (name.value != 0 && (bits & name.value) == name.value) {
             append(name.text);

@@ -26,10 +26,11 @@ namespace {
 struct mechanism_row {
     mechanism which;
     std::string_view name;
-    bool (*usable)() noexcept;                 // null when not built
+    bool (*usable)() noexcept; // null when not built
     std::unique_ptr<multiplexer> (*make)();
 };
 
+// clang-format off
 constexpr std::array rows{
     mechanism_row{mechanism::kqueue, "kqueue", nullptr, nullptr},
 #if POLLUX_HAS_EPOLL
@@ -41,6 +42,7 @@ constexpr std::array rows{
     mechanism_row{mechanism::poll, "poll", &poll::usable, &detail::make_poll_multiplexer},
     mechanism_row{mechanism::select, "select", &select::usable, &detail::make_select_multiplexer},
 };
+// clang-format on
 
 const mechanism_row& row_of(mechanism which) noexcept {
     return *std::ranges::find(rows, which, &mechanism_row::which);
@@ -97,8 +99,8 @@ std::span<const flag_name> flag_names(readiness) noexcept {
 
 std::span<const flag_name> flag_names(feature) noexcept {
     static constexpr std::array names{
-        flag_name{1, "HANGUP"},         flag_name{2, "ERROR"},          flag_name{4, "PEER_CLOSED"},
-        flag_name{8, "BAD_DESCRIPTOR"}, flag_name{16, "REGULAR_FILES"}, flag_name{32, "CONTROL_FD"},
+        flag_name{1, "HANGUP"},          flag_name{2, "ERROR"},          flag_name{4, "PEER_CLOSED"},
+        flag_name{8, "BAD_DESCRIPTOR"},  flag_name{16, "REGULAR_FILES"}, flag_name{32, "CONTROL_FD"},
         flag_name{64, "ANY_DESCRIPTOR"},
     };
     return names;
@@ -124,7 +126,8 @@ multiplexer::~multiplexer() = default;
 void multiplexer::add_fd(int fd, interest wanted, std::uint64_t token) {
     check_arguments("add", fd, wanted, token);
     if (known_.test(fd)) {
-        throw_errno(EEXIST, fd_text("add", fd) + ": it is registered already; modify it, or remove it before it is closed");
+        throw_errno(EEXIST,
+                    fd_text("add", fd) + ": it is registered already; modify it, or remove it before it is closed");
     }
     // Interest none must fail where others would (EBADF, EPERM), so the kernel is asked in any case.
     do_add(fd, wanted == interest::none ? interest::readable : wanted, token);
@@ -194,7 +197,8 @@ std::size_t multiplexer::wait(std::span<event> events, timeout limit) {
 int multiplexer::fileno() const {
     const int fd = do_fileno();
     if (fd < 0) {
-        throw_error(errc::not_supported, std::string(name()) + " has no descriptor to wait for; use the list of interests");
+        throw_error(errc::not_supported,
+                    std::string(name()) + " has no descriptor to wait for; use the list of interests");
     }
     return fd;
 }
@@ -219,16 +223,18 @@ std::vector<mechanism> available_mechanisms() {
 
 mechanism default_mechanism() {
     const auto all = available_mechanisms();
-    const char* const name = std::getenv("POLLUX_MECHANISM");
+    const char* const name = std::getenv("POLLUX_MECHANISM"); // NOLINT(concurrency-mt-unsafe): nobody here sets it
     if (name == nullptr || *name == '\0') {
         return all.front();
     }
     const auto asked = parse_mechanism(name);
     if (!asked) {
-        throw_errno(EINVAL, "POLLUX_MECHANISM=" + std::string(name) + " names no mechanism; available here: " + names_of(all));
+        throw_errno(EINVAL,
+                    "POLLUX_MECHANISM=" + std::string(name) + " names no mechanism; available here: " + names_of(all));
     }
     if (!usable(*asked)) {
-        throw_error(errc::not_supported, "POLLUX_MECHANISM=" + std::string(name) + "; available here: " + names_of(all));
+        throw_error(errc::not_supported,
+                    "POLLUX_MECHANISM=" + std::string(name) + "; available here: " + names_of(all));
     }
     return *asked;
 }

@@ -42,18 +42,26 @@ struct table {
 POLLUX_API table& calls() noexcept;
 
 #define POLLUX_CALL(result, name, params, args) \
-    inline result name params { return calls().name args; }
+    inline result name params { \
+        return calls().name args; \
+    }
 #include "calls.inc"
 #undef POLLUX_CALL
-inline int fcntl(int fd, int command, int argument = 0) { return calls().fcntl(fd, command, argument); }
+inline int fcntl(int fd, int command, int argument = 0) {
+    return calls().fcntl(fd, command, argument);
+}
 
 #else
 
 #define POLLUX_CALL(result, name, params, args) \
-    inline result name params { return ::name args; }
+    inline result name params { \
+        return ::name args; \
+    }
 #include "calls.inc"
 #undef POLLUX_CALL
-inline int fcntl(int fd, int command, int argument = 0) { return ::fcntl(fd, command, argument); }
+inline int fcntl(int fd, int command, int argument = 0) {
+    return ::fcntl(fd, command, argument);
+}
 
 #endif
 

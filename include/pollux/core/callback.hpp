@@ -43,6 +43,13 @@ public:
 protected:
     static constexpr std::size_t bytes = 48;
 
+    // Copies all bytes, also those that no capture has written: cheaper than knowing how many there are. gcc warns about
+    // that in the user's code.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
     void take(callback_base& other) noexcept {
         if (other.manage_ == nullptr) {
             std::memcpy(bytes_, other.bytes_, sizeof bytes_);
@@ -52,6 +59,9 @@ protected:
         invoke_ = std::exchange(other.invoke_, nullptr);
         manage_ = std::exchange(other.manage_, nullptr);
     }
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
     void (*invoke_)() = nullptr;                              // really R (*)(void*, Args...)
     void (*manage_)(void* self, void* to) noexcept = nullptr; // moves to `to`, or destroys when that is null
@@ -126,8 +136,8 @@ public:
 
 private:
     template <class F>
-    static constexpr bool in_place =
-        sizeof(F) <= capacity && alignof(F) <= alignof(std::max_align_t) && std::is_nothrow_move_constructible_v<F>;
+    static constexpr bool in_place = sizeof(F) <= capacity &&
+                                     alignof(F) <= alignof(std::max_align_t) && std::is_nothrow_move_constructible_v<F>;
 
     void set_invoke(R (*invoke)(void*, Args...)) noexcept { invoke_ = reinterpret_cast<void (*)()>(invoke); }
 

@@ -99,9 +99,9 @@ public:
     using value_type = T;
     using error_type = std::error_code;
 
-    constexpr result(T value) : storage_(std::move(value)) {}      // NOLINT(google-explicit-constructor)
-    constexpr result(failure why) noexcept : storage_(why) {}      // NOLINT(google-explicit-constructor)
-    constexpr result(errc code) noexcept : storage_(failure(code)) {} // NOLINT(google-explicit-constructor)
+    constexpr result(T value) : storage_(std::move(value)) {}                 // NOLINT(google-explicit-constructor)
+    constexpr result(failure why) noexcept : storage_(why) {}                 // NOLINT(google-explicit-constructor)
+    constexpr result(errc code) noexcept : storage_(failure(code)) {}         // NOLINT(google-explicit-constructor)
     result(const std::error_code& code) noexcept : storage_(failure(code)) {} // NOLINT(google-explicit-constructor)
 
     [[nodiscard]] constexpr bool has_value() const noexcept { return storage_.good(); }
@@ -111,16 +111,15 @@ public:
     [[nodiscard]] constexpr decltype(auto) operator*() & noexcept { return storage_.get(); }
     [[nodiscard]] constexpr decltype(auto) operator*() const& noexcept { return storage_.get(); }
     [[nodiscard]] constexpr T operator*() && noexcept { return std::move(storage_.get()); }
-    [[nodiscard]] constexpr auto operator->() noexcept {
-        if constexpr (std::is_reference_v<decltype(storage_.get())>) {
-            return &storage_.get();
-        } else {
-            return arrow{storage_.get()};
-        }
-    }
+    [[nodiscard]] constexpr auto operator->() noexcept { return pointer_to(storage_); }
+    [[nodiscard]] constexpr auto operator->() const noexcept { return pointer_to(storage_); }
 
     /// The value. Errors: throws std::system_error when there is none.
     [[nodiscard]] constexpr decltype(auto) value() & {
+        check();
+        return storage_.get();
+    }
+    [[nodiscard]] constexpr decltype(auto) value() const& {
         check();
         return storage_.get();
     }
@@ -128,7 +127,9 @@ public:
         check();
         return std::move(storage_.get());
     }
-    [[nodiscard]] constexpr T value_or(T other) const& { return storage_.good() ? T(storage_.get()) : std::move(other); }
+    [[nodiscard]] constexpr T value_or(T other) const& {
+        return storage_.good() ? T(storage_.get()) : std::move(other);
+    }
 
     /// Why there is no value; an empty code when there is one.
     [[nodiscard]] std::error_code error() const noexcept { return storage_.why().code(); }
@@ -140,6 +141,14 @@ private:
         T value;
         constexpr T* operator->() noexcept { return &value; }
     };
+    template <class Storage>
+    static constexpr auto pointer_to(Storage& storage) noexcept {
+        if constexpr (std::is_reference_v<decltype(storage.get())>) {
+            return &storage.get();
+        } else {
+            return arrow{storage.get()};
+        }
+    }
     constexpr void check() const {
         if (!storage_.good()) {
             throw_error(storage_.why().code(), "value() of a failed result");
@@ -155,8 +164,8 @@ public:
     using error_type = std::error_code;
 
     constexpr result() noexcept = default;
-    constexpr result(failure why) noexcept : why_(why) {}                // NOLINT(google-explicit-constructor)
-    constexpr result(errc code) noexcept : why_(code) {}                 // NOLINT(google-explicit-constructor)
+    constexpr result(failure why) noexcept : why_(why) {}                 // NOLINT(google-explicit-constructor)
+    constexpr result(errc code) noexcept : why_(code) {}                  // NOLINT(google-explicit-constructor)
     result(const std::error_code& code) noexcept : why_(failure(code)) {} // NOLINT(google-explicit-constructor)
 
     [[nodiscard]] constexpr bool has_value() const noexcept { return !why_; }

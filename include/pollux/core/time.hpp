@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <numeric>
 #include <ratio>
 #include <type_traits>
 
@@ -35,6 +36,11 @@ public:
     [[nodiscard]] virtual clock::time_point now() noexcept = 0;
 };
 
+namespace detail {
+// Holds the product of a count and a period.
+__extension__ using wide = __int128;
+} // namespace detail
+
 /// Any duration as nanoseconds: too large becomes the largest, a fraction is rounded away from zero, so that a wait
 /// never ends early and a negative duration stays negative. Errors: invalid_argument for a floating NaN.
 template <class Rep, class Period>
@@ -56,28 +62,31 @@ template <class Rep, class Period>
         const auto rest = exact - static_cast<long double>(cut);
         return clock::duration(cut + (rest > 0 ? 1 : rest < 0 ? -1 : 0));
     } else {
+        // Periods need not be powers of ten (1/60 s is a frame), so nanoseconds are count * n / d in lowest terms.
+        constexpr auto common = std::gcd(std::nano::den, Period::den);
+        constexpr auto n = detail::wide{Period::num} * (std::nano::den / common);
+        constexpr auto d = Period::den / common;
+        constexpr auto fits = limits::max() * detail::wide{d} / n;
+        constexpr auto most = fits > limits::max() ? limits::max() : static_cast<clock::rep>(fits);
         if constexpr (std::is_unsigned_v<Rep>) {
-            if (length.count() > static_cast<std::make_unsigned_t<clock::rep>>(limits::max())) {
+            if (length.count() > static_cast<std::make_unsigned_t<clock::rep>>(most)) {
                 return clock::duration::max();
             }
         }
-        using same_unit = std::chrono::duration<clock::rep, Period>;
-        const same_unit wide(static_cast<clock::rep>(length.count()));
-        if constexpr (std::ratio_greater_v<Period, std::nano>) {
-            constexpr auto most = std::chrono::duration_cast<same_unit>(clock::duration::max());
-            if (wide > most) {
-                return clock::duration::max();
-            }
-            if (wide < -most) {
-                return clock::duration::min();
-            }
+        const auto count = static_cast<clock::rep>(length.count());
+        if (count > most) {
+            return clock::duration::max();
         }
-        const auto cut = std::chrono::duration_cast<clock::duration>(wide);
-        if constexpr (std::ratio_less_v<Period, std::nano>) {
-            const auto back = std::chrono::duration_cast<same_unit>(cut);
-            return cut + clock::duration(wide > back ? 1 : wide < back ? -1 : 0);
+        if (count < -most) {
+            return clock::duration::min();
+        }
+        if constexpr (d == 1) {
+            constexpr auto factor = n > limits::max() ? 0 : static_cast<clock::rep>(n); // beyond: count is 0
+            return clock::duration(count * factor);
         } else {
-            return cut;
+            const auto exact = count * n;
+            const auto rest = exact % d;
+            return clock::duration(static_cast<clock::rep>(exact / d) + (rest > 0 ? 1 : rest < 0 ? -1 : 0));
         }
     }
 }
@@ -101,7 +110,8 @@ inline constexpr wait_forever_t wait_forever{};
 /// negative durations mean is told by the function that takes it.
 class timeout {
 public:
-    constexpr timeout(wait_forever_t) noexcept : length_(clock::duration::max()) {} // NOLINT(google-explicit-constructor)
+    constexpr timeout(wait_forever_t) noexcept
+        : length_(clock::duration::max()) {} // NOLINT(google-explicit-constructor)
     template <class Rep, class Period>
     constexpr timeout(std::chrono::duration<Rep, Period> length) // NOLINT(google-explicit-constructor)
         : length_(saturated(length)) {}

@@ -23,8 +23,8 @@ concept has_native_handle = requires(const T& object) {
 /// Something that has a descriptor: an int, or an object whose const `fileno()` or `native_handle()` returns one
 /// (GEN-08). A bool, a long or a pointer is not waitable.
 template <class T>
-concept waitable = std::same_as<std::remove_cvref_t<T>, int> || detail::has_fileno<std::remove_cvref_t<T>> ||
-                   detail::has_native_handle<std::remove_cvref_t<T>>;
+concept waitable = (std::same_as<std::remove_cvref_t<T>, int> || detail::has_fileno<std::remove_cvref_t<T>> ||
+                    detail::has_native_handle<std::remove_cvref_t<T>>);
 
 /// The descriptor of a waitable.
 template <waitable T>

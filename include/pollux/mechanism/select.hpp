@@ -125,7 +125,7 @@ public:
     /// capacity. Errors: as add() and wait().
     template <std::ranges::input_range R, std::ranges::input_range W, std::ranges::input_range X>
         requires waitable<std::ranges::range_value_t<R>> && waitable<std::ranges::range_value_t<W>> &&
-                 waitable<std::ranges::range_value_t<X>>
+            waitable<std::ranges::range_value_t<X>>
     [[nodiscard]] static auto once(R&& read, W&& write, X&& except, timeout limit = wait_forever) {
         select_result<detail::select_item<R>, detail::select_item<W>, detail::select_item<X>> found;
         detail::select_role roles[3];
@@ -172,6 +172,7 @@ private:
     std::vector<event> events_;
     std::size_t count_ = 0;
     int highest_ = -1;
+    bool highest_seen_open_ = true;
     select_capacity capacity_;
     interrupt_hook hook_;
 };

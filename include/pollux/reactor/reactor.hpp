@@ -20,8 +20,8 @@
 namespace pollux::inline POLLUX_ABI {
 
 struct reactor_options {
-    std::optional<pollux::mechanism> mechanism;               ///< default_mechanism() when empty
-    time_source* time = nullptr;                              ///< outlives the reactor; null for pollux::clock
+    std::optional<pollux::mechanism> mechanism; ///< default_mechanism() when empty
+    time_source* time = nullptr;                ///< outlives the reactor; null for pollux::clock
     signal_source signals = signal_source::automatic;
 };
 
@@ -141,7 +141,8 @@ public:
 private:
     watch_registration watch_fd(int fd, interest wanted, callback<void(readiness)> handler, source_location where);
     timer_registration after_delay(clock::duration delay, callback<void()> handler, source_location where);
-    timer_registration every_period(clock::duration period, callback<void(std::uint64_t)> handler, source_location where);
+    timer_registration every_period(clock::duration period, callback<void(std::uint64_t)> handler,
+                                    source_location where);
 
     detail::core* core_; // shared with registrations; freed by the last of them
 };

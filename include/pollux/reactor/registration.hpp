@@ -25,7 +25,8 @@ class [[nodiscard]] POLLUX_API registration {
 public:
     registration() noexcept = default;
     registration(registration&& other) noexcept
-        : core_(std::exchange(other.core_, nullptr)), token_(std::exchange(other.token_, 0)) {}
+        : core_(std::exchange(other.core_, nullptr)),
+          token_(std::exchange(other.token_, 0)) {}
     registration& operator=(registration&& other) noexcept {
         if (this != &other) {
             reset();

@@ -12,11 +12,11 @@ namespace pollux::inline POLLUX_ABI {
 /// the kernel: a handler runs at least once, not once each. Real-time signals are not merged.
 struct signal_info {
     int number = 0;
-    int code = 0;            ///< SI_USER, SI_QUEUE, CLD_EXITED …
-    int pid = 0;             ///< the sender, where there is one
-    unsigned uid = 0;        ///< the sender's user
-    int status = 0;          ///< SIGCHLD: exit status or signal
-    std::int64_t value = 0;  ///< sigqueue's value
+    int code = 0;           ///< SI_USER, SI_QUEUE, CLD_EXITED …
+    int pid = 0;            ///< the sender, where there is one
+    unsigned uid = 0;       ///< the sender's user
+    int status = 0;         ///< SIGCHLD: exit status or signal
+    std::int64_t value = 0; ///< sigqueue's value
 };
 
 /// How a reactor gets its signals.
