@@ -23,7 +23,9 @@ std::atomic<bool> has_pwait2{true};
 // EPO-26: the kernel answers a bare EINVAL to all of these.
 const char* exclusive_advice(int operation, epoll_mask mask) {
     if (operation == EPOLL_CTL_MOD) {
-        return "EXCLUSIVE only works with add: remove the descriptor and add it again";
+        return has(mask, epoll_mask::exclusive)
+                   ? "EXCLUSIVE only works with add: remove the descriptor and add it again"
+                   : "if it was added with EXCLUSIVE, it cannot be modified: remove it and add it again";
     }
     if (has(mask, epoll_mask::oneshot | epoll_mask::pri | epoll_mask::rdhup)) {
         return "EXCLUSIVE cannot be combined with ONESHOT, PRI or RDHUP";
@@ -40,7 +42,7 @@ std::string describe(int operation, int fd, epoll_mask mask, int error) {
     text += ")";
     if (error == EPERM) {
         text += ": epoll cannot watch regular files and directories; they never block, use them directly";
-    } else if (error == EINVAL && has(mask, epoll_mask::exclusive)) {
+    } else if (error == EINVAL && (operation == EPOLL_CTL_MOD || has(mask, epoll_mask::exclusive))) {
         text += std::string(": ") + exclusive_advice(operation, mask);
     } else if (error == ENOSPC) {
         text += ": the limit in /proc/sys/fs/epoll/max_user_watches is reached";

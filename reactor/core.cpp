@@ -22,7 +22,7 @@ core::core(const reactor_options& options)
     : driver(make_readiness_driver(*this, options.mechanism ? *options.mechanism : default_mechanism(), options.time)),
       signals(*this, options.signals, box),
       wheel_(slots, driver->now().time_since_epoch().count()) {
-    static_cast<void>(watch_internal(box->alarm.fd(), [](core& owner, slot_index, readiness) {
+    static_cast<void>(watch_internal(box->alarm.fd(), [](core& owner, slot&, readiness) {
         owner.box->alarm.clear();
         ++owner.counters.wake_ups;
     }));
@@ -39,7 +39,7 @@ void core::release() noexcept {
 void core::shut_down() noexcept {
     if (running_) {
         std::fprintf(stderr, "pollux: a reactor was destroyed inside its own run(), by the handler registered at %s\n",
-                     place_text(place_).c_str());
+                     place_text(place()).c_str());
         std::terminate();
     }
     closing_ = true;
@@ -53,21 +53,14 @@ void core::shut_down() noexcept {
         batch_.clear();
     }
     // Destructors of callables may end other registrations, so each slot is looked at when its turn comes.
-    for (slot_index index = 0; index < slots.size(); ++index) {
-        const auto kind = slots.head(index).kind;
-        if (kind != slot_kind::free && !slots.head(index).internal) {
+    slots.for_each([this](slot_index index) {
+        if (!slots.head(index).internal) {
             end(index);
         }
-    }
-    for (slot_index index = 0; index < slots.size(); ++index) {
-        if (slots.head(index).kind != slot_kind::free) {
-            end(index);
-        }
-    }
-    alive_ = false;
+    });
+    slots.for_each([this](slot_index index) { end(index); });
     driver.reset();
-    slots = slot_table();
-    release();
+    release(); // the slots stay as long as registrations look at them
 }
 
 void core::check_open() const {
@@ -85,7 +78,16 @@ slot_index core::add_slot(slot_kind kind, source_location where) {
 
 void core::recycle(slot_index index) noexcept {
     // Moved out first: its destructor may register, and get this very slot.
-    const callback_base dying(std::move(slots.callable(index)));
+    const callback_base dying(std::move(slots.head(index).callable));
+    free_slot(index);
+}
+
+void core::free_slot(slot_index index) noexcept {
+    if (running_slot_ == &slots.head(index)) {
+        // The handler goes on without its slot, which may be somebody else's soon.
+        place_ = place();
+        running_slot_ = nullptr;
+    }
     slots.free(index);
 }
 
@@ -136,10 +138,11 @@ watch_registration core::watch(int fd, interest wanted, callback<void(readiness)
     slot& head = slots.head(index);
     head.fd = fd;
     head.wanted = wanted;
-    head.as.watch = {
-        [](core& owner, slot_index at, readiness seen) { owner.call_in_place<void(readiness)>(at, seen); }};
+    head.as.watch = {[](core& owner, slot& at, readiness seen) {
+        owner.call_in_place<void(readiness)>(slot_table::index_of(at), seen);
+    }};
     sync_or_end(index);
-    slots.callable(index) = std::move(handler);
+    slots.head(index).callable = std::move(handler);
     return make_registration<watch_registration>(index);
 }
 
@@ -178,7 +181,7 @@ timer_registration core::add_timer(clock::time_point deadline, clock::duration p
     head.armed_turn = turn_;
     head.as.timer.deadline = deadline.time_since_epoch().count();
     head.as.timer.period = period.count();
-    slots.callable(index) = std::move(handler);
+    slots.head(index).callable = std::move(handler);
     wheel_.insert(index);
     return make_registration<timer_registration>(index);
 }
@@ -199,19 +202,19 @@ signal_registration core::on_signal(int number, callback<void(const signal_info&
         end(index);
         throw;
     }
-    slots.callable(index) = std::move(handler);
+    slots.head(index).callable = std::move(handler);
     return make_registration<signal_registration>(index);
 }
 
-std::vector<watched> core::interests() const {
+std::vector<watched> core::interests() {
     std::vector<watched> all;
-    for (slot_index index = 0; index < slots.size(); ++index) {
+    slots.for_each([&](slot_index index) {
         const slot& head = slots.head(index);
         const bool has_fd = head.kind == slot_kind::watch || head.kind == slot_kind::socket;
         if (has_fd && head.registered && head.armed != interest::none) {
             all.push_back({head.fd, head.armed});
         }
-    }
+    });
     return all;
 }
 
@@ -221,8 +224,8 @@ void core::report(diagnostic_kind kind, int error, const slot& head) noexcept {
 
 void core::report(const diagnostic& what) noexcept {
     ++counters.diagnostics;
-    if (sink_) {
-        sink_(what);
+    if (const auto sink = sink_; sink && *sink) {
+        (*sink)(what);
     } else {
         std::fprintf(stderr, "pollux: %s\n", to_string(what).c_str());
     }

@@ -36,7 +36,6 @@ public:
     void release() noexcept;
     /// The reactor's end: destroys everything that is registered or posted, without running it.
     void shut_down() noexcept;
-    [[nodiscard]] bool alive() const noexcept { return alive_; }
 
     // Registering.
     [[nodiscard]] slot_index add_slot(slot_kind kind, source_location where);
@@ -57,7 +56,7 @@ public:
     void rearm(slot_index index, clock::time_point deadline) noexcept;
     template <class Registration>
     [[nodiscard]] Registration make_registration(slot_index index) noexcept {
-        return Registration(*this, slots.token(index));
+        return Registration(slots.head(index), slots.token(index));
     }
 
     // Running.
@@ -66,33 +65,43 @@ public:
     [[nodiscard]] clock::time_point now();
     [[nodiscard]] clock::time_point next_deadline();
     [[nodiscard]] bool running() const noexcept { return running_; }
-    [[nodiscard]] source_location running_place() const noexcept { return place_; }
+    /// Where the handler that runs was registered.
+    [[nodiscard]] source_location place() const noexcept {
+        return running_slot_ != nullptr ? source_location::current(running_slot_->file, running_slot_->line) : place_;
+    }
 
     /// Calls a persistent handler in its slot; destroys it afterwards if it has ended itself. Errors: what it throws.
     template <class Signature, class... Args>
     void call_in_place(slot_index index, Args&&... args) {
         const in_place_scope scope(*this, index);
-        slots.callable_as<Signature>(index)(std::forward<Args>(args)...);
+        slots.head(index).callable_as<Signature>()(std::forward<Args>(args)...);
     }
     /// For handlers that are moved out before they are called: only remembers the place.
-    void set_place(const slot& head) noexcept { place_ = source_location::current(head.file, head.line); }
+    void set_place(const slot& head) noexcept { running_slot_ = &head; }
     /// Moves a one-shot out of its slot, so that it may be replaced or ended while it runs.
     template <class Signature>
-    [[nodiscard]] callback<Signature> take_callable(slot_index index) noexcept {
-        set_place(slots.head(index));
-        return callback<Signature>(std::move(slots.callable_as<Signature>(index)));
+    [[nodiscard]] callback<Signature> take_callable(slot& from) noexcept {
+        set_place(from);
+        return callback<Signature>(std::move(from.callable_as<Signature>()));
+    }
+    /// Ends a stream's pending read by calling its handler, which may do anything to the stream.
+    void deliver(slot& head, result<std::span<const std::byte>> outcome) {
+        head.as.socket.state &= static_cast<std::uint8_t>(~reading);
+        set_place(head);
+        head.callable_as<void(result<std::span<const std::byte>>)>().call_once(outcome);
     }
     /// Whether the turn has to end after the handler that just returned.
     [[nodiscard]] bool stop_requested() const noexcept { return box->stop.load(std::memory_order_relaxed); }
 
     void report(const diagnostic& what) noexcept;
     void report(diagnostic_kind kind, int error, const slot& head) noexcept;
-    void set_sink(diagnostic_sink sink) { sink_ = std::move(sink); }
+    void set_sink(diagnostic_sink sink) { sink_ = std::make_shared<diagnostic_sink>(std::move(sink)); }
 
-    [[nodiscard]] std::vector<watched> interests() const;
+    [[nodiscard]] std::vector<watched> interests();
 
-    chunk_pool chunks; // outlives the slots, which give back to it
-    slot_table slots;
+    std::byte* read_buffer = nullptr; // the driver's: what reads lend
+    chunk_pool chunks;                // outlives the slots, which give back to it
+    slot_table slots{*this};
     std::shared_ptr<mailbox> box = std::make_shared<mailbox>();
     std::unique_ptr<detail::driver> driver;
     signal_fanout signals;
@@ -126,6 +135,7 @@ private:
     void check_open() const;
     void sync_or_end(slot_index index);
     void recycle(slot_index index) noexcept;
+    void free_slot(slot_index index) noexcept;
     [[nodiscard]] bool left_over() const noexcept;
     [[nodiscard]] bool has_work() const noexcept;
     [[nodiscard]] bool take_stop() noexcept;
@@ -142,16 +152,17 @@ private:
     void survive(const std::system_error& failed);
     bool dispatch();
     void dispatch(const multiplexer::event& event);
+    [[gnu::noinline]] void dispatch_unusual(slot& head, readiness seen);
 
     timer_wheel wheel_;
 
     int references_ = 1;
-    bool alive_ = true;
     bool closing_ = false;
     bool running_ = false;
     std::uint64_t work_ = 0; // registrations that are not internal
     slot_index in_place_ = no_slot;
-    source_location place_;
+    const slot* running_slot_ = nullptr; // whose handler runs, while the slot is its own
+    source_location place_;              // of what runs, where it has no slot
 
     phase phase_ = phase::begin;
     std::uint32_t turn_ = 0;
@@ -163,7 +174,7 @@ private:
     clock::duration back_off_{}; // not zero while waits fail
     bool collected_ = false;     // the last turn ended by finding no timer due
 
-    diagnostic_sink sink_;
+    std::shared_ptr<diagnostic_sink> sink_; // shared with its own call: it may replace itself
 };
 
 } // namespace pollux::inline POLLUX_ABI::detail

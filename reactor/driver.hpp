@@ -19,9 +19,9 @@
 
 namespace pollux::inline POLLUX_ABI::detail {
 
-/// What a driver tells streams.
+/// What a driver tells streams. Bytes for one that is not orphaned may go straight to core::deliver().
 struct stream_answers {
-    void (*received)(core& owner, slot_index index, result<std::span<const std::byte>> outcome);
+    void (*received)(core& owner, slot& head, slot_index index, result<std::span<const std::byte>> outcome);
     void (*can_send)(core& owner, slot_index index);
 };
 
@@ -42,16 +42,17 @@ public:
     /// Ends all that the driver does for a watch or stream slot.
     virtual void forget(slot_index index) noexcept = 0;
 
-    /// What a stream slot's `ready` must be.
-    [[nodiscard]] virtual slot::ready_function stream_ready() const noexcept = 0;
-    /// One read into memory of the loop; answered by received().
-    virtual void submit_read(slot_index index, const stream_answers& to) = 0;
+    /// What a stream slot's `ready` must be; its answers go to `to`, of which there is one in a process.
+    [[nodiscard]] virtual slot::ready_function stream_ready(const stream_answers& to) noexcept = 0;
+    /// Reads into memory of the loop, answered by received() each time that something has come and the slot is `reading`.
+    /// Not needed while the slot's `wanted` has readable: a stream that reads on costs nothing more.
+    virtual void submit_read(slot_index index) = 0;
     /// Gives the kernel what it takes at once; 0 means that it takes nothing now. The memory is the caller's again when
     /// this returns. At most `most_parts` parts.
-    [[nodiscard]] virtual result<std::size_t> submit_write(slot_index index,
+    [[nodiscard]] virtual result<std::size_t> submit_write(const slot& head,
                                                            std::span<const std::span<const std::byte>> parts) = 0;
     /// Asks to be told, once, when the kernel takes bytes again; answered by can_send().
-    virtual void submit_flush(slot_index index, const stream_answers& to) = 0;
+    virtual void submit_flush(slot_index index) = 0;
     /// Sends the end after what was written. Errors are the next operation's.
     virtual void submit_shutdown(slot_index index) noexcept = 0;
 
@@ -59,6 +60,9 @@ public:
 
     static constexpr std::size_t most_parts = 64;
 };
+
+/// What send(2) or the like returned, and errno, as submit_write says it.
+[[nodiscard]] result<std::size_t> write_outcome(std::ptrdiff_t sent) noexcept;
 
 /// The readiness driver over that mechanism. `time` may be null.
 [[nodiscard]] std::unique_ptr<driver> make_readiness_driver(core& owner, mechanism which, time_source* time);

@@ -10,41 +10,42 @@
 
 namespace pollux::inline POLLUX_ABI {
 
-registration::registration(detail::core& owner, std::uint64_t token) noexcept : core_(&owner), token_(token) {
-    owner.retain();
+using detail::slot_table;
+
+registration::registration(detail::slot& registered, std::uint64_t token) noexcept : slot_(&registered), token_(token) {
+    slot_table::owner_of(slot_).retain();
 }
 
 void registration::end() noexcept {
-    auto* const owner = std::exchange(core_, nullptr);
-    const auto token = std::exchange(token_, 0);
-    if (owner->alive()) {
-        owner->end_token(token);
+    auto& owner = slot_table::owner_of(slot_);
+    if (active()) {
+        owner.end(slot_table::index_of(token_));
     }
-    owner->release();
+    slot_ = nullptr;
+    token_ = 0;
+    owner.release();
 }
 
 void registration::detach() noexcept {
-    if (core_ != nullptr) {
-        std::exchange(core_, nullptr)->release();
+    if (slot_ != nullptr) {
+        slot_table::owner_of(std::exchange(slot_, nullptr)).release();
         token_ = 0;
     }
 }
 
 bool registration::active() const noexcept {
-    return core_ != nullptr && core_->alive() && core_->slots.find(token_) != detail::no_slot;
+    return slot_ != nullptr && slot_table::names(token_, *slot_);
 }
 
 void watch_registration::modify(interest wanted) {
     if (!active()) {
         throw_error(errc::not_registered, "modify of a watch that has ended");
     }
-    const auto index = owner()->slots.find(token());
-    auto& head = owner()->slots.head(index);
-    const auto before = std::exchange(head.wanted, wanted);
+    const auto before = std::exchange(held()->wanted, wanted);
     try {
-        owner()->driver->sync(index);
+        slot_table::owner_of(held()).driver->sync(slot_table::index_of(token()));
     } catch (...) {
-        head.wanted = before;
+        held()->wanted = before;
         throw;
     }
 }
@@ -53,20 +54,19 @@ bool timer_registration::rearm_at(clock::time_point deadline) noexcept {
     if (!active()) {
         return false;
     }
-    owner()->rearm(owner()->slots.find(token()), deadline);
+    slot_table::owner_of(held()).rearm(slot_table::index_of(token()), deadline);
     return true;
 }
 
 bool timer_registration::rearm_after(clock::duration delay) noexcept {
-    return active() && rearm_at(saturated_add(owner()->driver->now(), delay));
+    return active() && rearm_at(saturated_add(slot_table::owner_of(held()).driver->now(), delay));
 }
 
 clock::time_point timer_registration::deadline() const noexcept {
     if (!active()) {
         return clock::time_point::max();
     }
-    const auto& head = owner()->slots.head(owner()->slots.find(token()));
-    return clock::time_point(clock::duration(head.as.timer.deadline));
+    return clock::time_point(clock::duration(held()->as.timer.deadline));
 }
 
 poster::poster(std::shared_ptr<detail::mailbox> box) noexcept : box_(std::move(box)) {

@@ -31,9 +31,6 @@ std::array<::iovec, driver::most_parts> to_iovecs(parts_span parts) noexcept {
 }
 
 ::ssize_t send_parts(int fd, parts_span parts) {
-    if (parts.size() == 1) [[likely]] {
-        return sys::send(fd, parts.front().data(), parts.front().size(), MSG_NOSIGNAL);
-    }
     auto vectors = to_iovecs(parts);
     ::msghdr message{};
     message.msg_iov = vectors.data();
@@ -64,13 +61,19 @@ std::array<::iovec, driver::most_parts> to_iovecs(parts_span parts) noexcept {
     return sent;
 }
 
+bool would_block(int error) noexcept {
+    return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
 class readiness_driver final : public driver {
 public:
     readiness_driver(core& owner, mechanism which, time_source* time)
         : owner_(owner),
           time_(time),
           multiplexer_(make_multiplexer(which)),
-          events_(events_per_wait) {}
+          events_(events_per_wait) {
+        owner.read_buffer = read_memory_.get();
+    }
 
     [[nodiscard]] clock::time_point now() noexcept override { return time_ != nullptr ? time_->now() : clock::now(); }
 
@@ -79,15 +82,23 @@ public:
         if (deadline == clock::time_point::min()) {
             limit = clock::duration::zero();
         } else if (deadline != clock::time_point::max()) {
-            limit = deadline - now();
+            // Far in the past or the future, the difference may be beyond the range of a duration.
+            limit = saturated_add(deadline, -now().time_since_epoch()).time_since_epoch();
         }
         const auto count = multiplexer_->wait(events_, limit);
-        return {events_.data(), count};
+        const std::span<const multiplexer::event> seen(events_.data(), count);
+        if (tells_closed_) {
+            forget_closed(seen);
+        }
+        return seen;
     }
 
     void sync(slot_index index) override {
         slot& head = owner_.slots.head(index);
         if (!head.registered) {
+            if (head.wanted == interest::none && head.kind == slot_kind::socket) {
+                return; // not before there is something to wait for
+            }
             multiplexer_->add(head.fd, head.wanted, owner_.slots.token(index));
             head.registered = true;
         } else if (head.wanted != head.armed) {
@@ -104,35 +115,32 @@ public:
         }
     }
 
-    [[nodiscard]] slot::ready_function stream_ready() const noexcept override {
-        return [](core& owner, slot_index index, readiness seen) {
-            static_cast<readiness_driver&>(*owner.driver).on_ready(index, seen);
+    [[nodiscard]] slot::ready_function stream_ready(const stream_answers& to) noexcept override {
+        answers_ = &to;
+        return [](core& owner, slot& head, readiness seen) {
+            // The common case alone, so that it needs few registers: bytes for a socket that somebody reads.
+            if (!has(seen, readiness::writable | readiness::bad_descriptor) &&
+                (head.as.socket.state & (reading | orphaned | is_socket)) == (reading | is_socket)) [[likely]] {
+                const auto size = sys::recv(head.fd, owner.read_buffer, stream_read_size, 0);
+                if (size > 0) [[likely]] {
+                    owner.deliver(head, std::span<const std::byte>(owner.read_buffer, static_cast<std::size_t>(size)));
+                } else {
+                    self(owner).on_read(head, size);
+                }
+            } else {
+                self(owner).on_unusual(head, seen);
+            }
         };
     }
 
-    void submit_read(slot_index index, const stream_answers& to) override {
-        answers_ = &to;
-        want(index, interest::readable);
+    void submit_read(slot_index index) override { want(index, interest::readable); }
+
+    [[nodiscard]] result<std::size_t> submit_write(const slot& head, parts_span parts) override {
+        return write_outcome((head.as.socket.state & is_socket) != 0 ? send_parts(head.fd, parts)
+                                                                     : write_parts(head.fd, parts));
     }
 
-    [[nodiscard]] result<std::size_t> submit_write(slot_index index,
-                                                   std::span<const std::span<const std::byte>> parts) override {
-        const slot& head = owner_.slots.head(index);
-        const auto sent =
-            (head.as.socket.state & is_socket) != 0 ? send_parts(head.fd, parts) : write_parts(head.fd, parts);
-        if (sent >= 0) {
-            return static_cast<std::size_t>(sent);
-        }
-        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
-            return std::size_t{0};
-        }
-        return failure::from_errno(errno);
-    }
-
-    void submit_flush(slot_index index, const stream_answers& to) override {
-        answers_ = &to;
-        want(index, interest::writable);
-    }
+    void submit_flush(slot_index index) override { want(index, interest::writable); }
 
     void submit_shutdown(slot_index index) noexcept override {
         const slot& head = owner_.slots.head(index);
@@ -144,28 +152,52 @@ public:
     [[nodiscard]] multiplexer& readiness_source() noexcept override { return *multiplexer_; }
 
 private:
+    // The multiplexer has dropped them. Known before any handler runs: an earlier one may watch the number anew, and
+    // then end the old registration.
+    void forget_closed(std::span<const multiplexer::event> seen) noexcept {
+        for (const auto& event : seen) {
+            if (has(event.readiness, readiness::bad_descriptor)) [[unlikely]] {
+                if (const auto index = owner_.slots.find(event.token); index != no_slot) {
+                    owner_.slots.head(index).registered = false;
+                    owner_.slots.head(index).armed = interest::none;
+                }
+            }
+        }
+    }
+
+    static readiness_driver& self(core& owner) noexcept { return static_cast<readiness_driver&>(*owner.driver); }
+
     void want(slot_index index, interest more) {
         slot& head = owner_.slots.head(index);
-        if (!has(head.wanted, more)) {
+        const auto before = head.wanted;
+        if (!has(before, more)) {
             head.wanted |= more;
-            sync(index);
+            try {
+                sync(index);
+            } catch (...) {
+                head.wanted = before;
+                throw;
+            }
         }
     }
 
-    void want_no_more(slot_index index, interest less) {
-        owner_.slots.head(index).wanted &= ~less;
-        sync(index);
+    void want_no_more(slot& head, interest less) {
+        head.wanted &= ~less;
+        sync(slot_table::index_of(head));
     }
 
-    void on_ready(slot_index index, readiness seen) {
-        slot& head = owner_.slots.head(index);
-        if (has(seen, readiness::readable | readiness::bad_descriptor) && !has(seen, readiness::writable)) [[likely]] {
-            on_readable(index, head);
+    [[gnu::noinline]] void on_unusual(slot& head, readiness seen) {
+        if (!has(seen, readiness::writable)) {
+            on_readable(head);
             return;
         }
+        const slot_index index = slot_table::index_of(head);
         const auto token = owner_.slots.token(index);
+        const bool closed = has(seen, readiness::bad_descriptor);
+        if (closed) {
+            head.wanted = interest::none; // each operation tells for itself
+        }
         if ((head.as.socket.state & flushing) != 0) {
-            head.as.socket.state &= static_cast<std::uint8_t>(~flushing);
             answers_->can_send(owner_, index);
         }
         // The answer may have ended the stream; a stop() leaves the reading for the next turn, which sees it again.
@@ -173,39 +205,52 @@ private:
             return;
         }
         if ((head.as.socket.state & flushing) == 0) {
-            want_no_more(index, interest::writable);
+            want_no_more(head, interest::writable);
         }
-        if (has(seen, readiness::readable) && !owner_.stop_requested()) {
-            on_readable(index, head);
+        if (closed || (has(seen, readiness::readable) && !owner_.stop_requested())) {
+            on_readable(head);
         }
     }
 
-    void on_readable(slot_index index, const slot& head) {
-        if ((head.as.socket.state & reading) == 0) {
+    void on_readable(slot& head) {
+        if ((head.as.socket.state & reading) != 0) {
+            on_read(head, (head.as.socket.state & is_socket) != 0
+                              ? sys::recv(head.fd, owner_.read_buffer, stream_read_size, 0)
+                              : sys::read(head.fd, owner_.read_buffer, stream_read_size));
+        } else {
             // Nobody has asked since the last read: now is the time to stop watching.
-            want_no_more(index, interest::readable);
-            return;
+            want_no_more(head, interest::readable);
         }
-        const auto size = (head.as.socket.state & is_socket) != 0
-                              ? sys::recv(head.fd, read_buffer_.data(), read_buffer_.size(), 0)
-                              : sys::read(head.fd, read_buffer_.data(), read_buffer_.size());
-        if (size >= 0) {
-            answers_->received(owner_, index,
-                               std::span<const std::byte>(read_buffer_.data(), static_cast<std::size_t>(size)));
-        } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
-            answers_->received(owner_, index, failure::from_errno(errno));
+    }
+
+    [[gnu::noinline]] void on_read(slot& head, ::ssize_t size) {
+        const slot_index index = slot_table::index_of(head);
+        if (size >= 0) [[likely]] {
+            answers_->received(owner_, head, index,
+                               std::span<const std::byte>(owner_.read_buffer, static_cast<std::size_t>(size)));
+        } else if (!would_block(errno)) {
+            answers_->received(owner_, head, index, failure::from_errno(errno));
         }
     }
 
     core& owner_;
     time_source* time_;
     std::unique_ptr<multiplexer> multiplexer_;
+    bool tells_closed_ = has(multiplexer_->supports(), feature::bad_descriptor);
     std::vector<multiplexer::event> events_;
     const stream_answers* answers_ = nullptr; // all streams of a process have the same
-    std::vector<std::byte> read_buffer_ = std::vector<std::byte>(stream_read_size);
+    std::unique_ptr<std::byte[]> read_memory_ =
+        std::make_unique_for_overwrite<std::byte[]>(stream_read_size); // owner_.read_buffer
 };
 
 } // namespace
+
+result<std::size_t> write_outcome(std::ptrdiff_t sent) noexcept {
+    if (sent >= 0) {
+        return static_cast<std::size_t>(sent);
+    }
+    return would_block(errno) ? result<std::size_t>(std::size_t{0}) : failure::from_errno(errno);
+}
 
 std::unique_ptr<driver> make_readiness_driver(core& owner, mechanism which, time_source* time) {
     return std::make_unique<readiness_driver>(owner, which, time);

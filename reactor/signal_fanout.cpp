@@ -82,9 +82,10 @@ bool signal_fanout::run() {
     return true;
 }
 
-void signal_fanout::on_readable(core& owner, slot_index, readiness) {
+void signal_fanout::on_readable(core& owner, slot&, readiness) {
     signal_hub::collect(owner.signals.source_);
     owner.signals.take();
+    owner.signals.run();
 }
 
 } // namespace pollux::inline POLLUX_ABI::detail

@@ -39,7 +39,7 @@ private:
         slot_index index;
         std::uint64_t token; // 0: ended
     };
-    static void on_readable(core& owner, slot_index, readiness);
+    static void on_readable(core& owner, slot&, readiness);
 
     core& owner_;
     signal_source source_;

@@ -77,13 +77,16 @@ void block_here(int number) {
     }
 }
 
-void unblock_here(int number) noexcept {
+// Whether this was the last registration of this thread that needed the signal blocked.
+bool last_here(int number) noexcept {
     auto& wanted = here.wanted[static_cast<std::size_t>(number)];
     // 0: registered in another thread, whose mask is not ours to change.
-    if (wanted > 0 && --wanted == 0 && here.blocked_by_us[static_cast<std::size_t>(number)]) {
-        const auto set = set_of(number);
-        sys::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-    }
+    return wanted > 0 && --wanted == 0 && here.blocked_by_us[static_cast<std::size_t>(number)];
+}
+
+void unblock_here(int number) noexcept {
+    const auto set = set_of(number);
+    sys::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
 std::int64_t value_of(const ::siginfo_t& info) noexcept {
@@ -278,9 +281,14 @@ void unsubscribe(signal_inbox& inbox, int number) noexcept {
     auto& state = all.states[static_cast<std::size_t>(number)];
     const auto mine = std::ranges::find(state.subscribers, &inbox, &subscriber::inbox);
     if (--mine->handlers == 0) {
+        // What has come for it must not wait for a later registration.
+        std::erase_if(inbox.arrived, [number](const signal_info& record) { return record.number == number; });
         state.subscribers.erase(mine);
     }
-    if (state.source == signal_source::signalfd) {
+    if (state.source == signal_source::signalfd && last_here(number)) {
+        // What is pending was sent to somebody who had asked for it; unblocked, it would take its default action, which
+        // is mostly the end of the process.
+        collect_signalfd(all);
         unblock_here(number);
     }
     if (!state.subscribers.empty()) {
@@ -288,6 +296,7 @@ void unsubscribe(signal_inbox& inbox, int number) noexcept {
     }
     if (state.source == signal_source::self_pipe) {
         sys::sigaction(number, &state.old, nullptr);
+        collect_pipe(all); // as above
     } else {
         try {
             update_signalfd(all);            // shrinking an existing signalfd's mask

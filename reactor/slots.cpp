@@ -9,13 +9,14 @@ namespace pollux::inline POLLUX_ABI::detail {
 slot_index slot_table::allocate(slot_kind kind, source_location where) {
     slot_index index = free_;
     if (index == no_slot) {
-        if (size_ == 1U << index_bits) {
-            throw std::length_error("a reactor holds at most 2^29 registrations");
+        if (chunks_.empty() || chunks_.back()->used == slots_per_chunk) {
+            if (chunks_.size() == (1U << index_bits) / units_per_chunk) {
+                throw std::length_error("a reactor holds at most 76 million registrations");
+            }
+            const auto first = static_cast<slot_index>(chunks_.size() * units_per_chunk);
+            chunks_.push_back(std::make_unique<chunk>(owner_, first));
         }
-        if (size_ == chunks_.size() * chunk_size) {
-            chunks_.push_back(std::make_unique<chunk>());
-        }
-        index = size_++;
+        index = index_of(chunks_.back()->slots[chunks_.back()->used++]);
     } else {
         free_ = head(index).as.unused.next;
     }

@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The pollux authors
 //
 // The one slot table of a reactor: everything registered is a slot, named by a token of index and generation. A slot never moves:
-// handlers run in place. Heads and callables are apart, so that walking timers touches 48 bytes each. Internal.
+// handlers run in place. Internal.
 #pragma once
 
 #include <pollux/core/callback.hpp>
@@ -44,17 +44,19 @@ enum class timer_list : std::uint8_t { wheel, due, deferred };
 
 /// The state of a stream, as bits of socket_part::state.
 enum socket_state : std::uint8_t {
-    is_socket = 1,   // not a pipe: MSG_NOSIGNAL works
+    is_socket = 1,   // not a pipe, and the kernel's: send(2) with MSG_NOSIGNAL is what submit_write would do
     reading = 2,     // a read is pending
     flushing = 4,    // can_send is to be called
     ended = 8,       // the peer sends no more
     write_shut = 16, // we send no more, or will not once the buffer is empty
     orphaned = 32,   // its handle is gone; it lives on to send what is buffered
+    broken = 64,     // error is set
+    buffered = 128,  // unsent bytes wait in extra
 };
 
-/// The part of a registration that is not its callable.
+/// A registration: 48 bytes, and its callable.
 struct slot {
-    using ready_function = void (*)(core&, slot_index, readiness);
+    using ready_function = void (*)(core&, slot&, readiness);
 
     struct watch_part {
         ready_function ready;
@@ -102,42 +104,54 @@ struct slot {
     };
     const char* file = "";
     part as;
+    callback_base callable; // a callback<…> of the kind's signature
+
+    template <class Signature>
+    [[nodiscard]] callback<Signature>& callable_as() noexcept {
+        return static_cast<callback<Signature>&>(callable);
+    }
 };
-static_assert(sizeof(slot) <= 48);
+static_assert(sizeof(slot) <= 112);
 
 /// Chunks of slots, a free list through them, and the tokens that name them.
 class slot_table {
 public:
     // 29 bits of index and 32 of generation: what a multiplexer's token can hold.
     static constexpr unsigned index_bits = 29;
+    static constexpr unsigned generation_bits = 32;
 
-    [[nodiscard]] slot& head(slot_index index) noexcept {
-        return chunks_[index / chunk_size]->heads[index % chunk_size];
-    }
-    [[nodiscard]] const slot& head(slot_index index) const noexcept {
-        return chunks_[index / chunk_size]->heads[index % chunk_size];
+    explicit slot_table(core& owner) noexcept : owner_(owner) {}
+
+    [[nodiscard]] slot& head(slot_index index) const noexcept {
+        auto* const start = reinterpret_cast<std::byte*>(chunks_[index / units_per_chunk].get());
+        return *reinterpret_cast<slot*>(start + index % units_per_chunk * unit);
     }
 
-    /// The callable's storage, empty until something is moved into it.
-    [[nodiscard]] callback_base& callable(slot_index index) noexcept {
-        return chunks_[index / chunk_size]->callables[index % chunk_size];
-    }
-    template <class Signature>
-    [[nodiscard]] callback<Signature>& callable_as(slot_index index) noexcept {
-        return static_cast<callback<Signature>&>(callable(index));
+    /// The core whose table holds that slot.
+    [[nodiscard]] static core& owner_of(const slot* of) noexcept { return *chunk_of(of)->owner; }
+    [[nodiscard]] static slot_index index_of(const slot& of) noexcept {
+        const auto offset = reinterpret_cast<std::uintptr_t>(&of) % sizeof(chunk);
+        return chunk_of(&of)->first + static_cast<slot_index>(offset / unit);
     }
 
     [[nodiscard]] std::uint64_t token(slot_index index) const noexcept {
-        return std::uint64_t{head(index).generation} << index_bits | index;
+        return std::uint64_t{index} << generation_bits | head(index).generation;
     }
 
     /// The slot that a token names, or no_slot when it has ended.
     [[nodiscard]] slot_index find(std::uint64_t token) const noexcept {
-        const auto index = static_cast<slot_index>(token & ((1U << index_bits) - 1));
-        return index < size_ && head(index).generation == token >> index_bits ? index : no_slot;
+        // Only tokens that this table has given out come here, so the index is in range; 0 names nobody.
+        const slot_index index = index_of(token);
+        return names(token, head(index)) ? index : no_slot;
+    }
+    [[nodiscard]] static slot_index index_of(std::uint64_t token) noexcept {
+        return static_cast<slot_index>(token >> generation_bits);
+    }
+    [[nodiscard]] static bool names(std::uint64_t token, const slot& head) noexcept {
+        return head.generation == static_cast<std::uint32_t>(token);
     }
 
-    /// A free slot, with a generation that no living token has. Errors: bad_alloc; length_error beyond 2^29 slots.
+    /// A free slot, with a generation that no living token has. Errors: bad_alloc; length_error beyond 76 million slots.
     [[nodiscard]] slot_index allocate(slot_kind kind, source_location where);
 
     /// Makes every token of the slot stale.
@@ -147,17 +161,39 @@ public:
     /// a token is never given out twice.
     void free(slot_index index) noexcept;
 
-    /// Slots ever used: every index is below this.
-    [[nodiscard]] slot_index size() const noexcept { return size_; }
+    /// Calls `function(index)` for every slot ever used, also for those that come into use meanwhile.
+    template <class Function>
+    void for_each(Function function) {
+        for (std::size_t place = 0; place < chunks_.size(); ++place) {
+            for (slot_index offset = 0; offset < chunks_[place]->used; ++offset) {
+                function(index_of(chunks_[place]->slots[offset]));
+            }
+        }
+    }
 
 private:
-    static constexpr slot_index chunk_size = 256;
-    struct chunk {
-        std::array<slot, chunk_size> heads;
-        std::array<callback_base, chunk_size> callables;
+    static constexpr std::size_t slots_per_chunk = 292;
+    // An index counts units of 16 bytes: its bits are a chunk's number and a slot's offset in it, and no multiplication
+    // lies between a token and its slot.
+    static constexpr std::size_t unit = 16;
+    static constexpr slot_index units_per_chunk = 32 * 1024 / unit;
+
+    // 32 KiB at a multiple of 32 KiB: a slot's address leads to its chunk, and so to its core.
+    struct alignas(32 * 1024) chunk {
+        chunk(core& of, slot_index at) noexcept : owner(&of), first(at) {}
+        core* owner;
+        slot_index first;
+        slot_index used = 0;
+        std::array<slot, slots_per_chunk> slots;
     };
+    static_assert(sizeof(chunk) == 32 * 1024);
+
+    [[nodiscard]] static const chunk* chunk_of(const slot* of) noexcept {
+        return reinterpret_cast<const chunk*>(reinterpret_cast<std::uintptr_t>(of) & ~(sizeof(chunk) - 1));
+    }
+
+    core& owner_;
     std::vector<std::unique_ptr<chunk>> chunks_;
-    slot_index size_ = 0;
     slot_index free_ = no_slot;
 };
 

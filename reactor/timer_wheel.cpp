@@ -90,7 +90,7 @@ timer_wheel::place timer_wheel::first_occupied() const noexcept {
     return {levels, 0};
 }
 
-std::int64_t timer_wheel::next_deadline() const noexcept {
+std::int64_t timer_wheel::find_next_deadline() const noexcept {
     if (due_.head != no_slot || deferred_.head != no_slot) {
         return std::numeric_limits<std::int64_t>::min();
     }
@@ -171,9 +171,12 @@ void timer_wheel::make_due(list& batch, std::uint32_t turn, bool whole) noexcept
 
 void timer_wheel::collect(std::int64_t now, std::uint32_t turn, bool whole) noexcept {
     if (whole && deferred_.head != no_slot) {
-        // Put aside last turn; what has come due since is ordered in with it.
-        list batch = std::exchange(deferred_, list{});
+        // Put aside last turn; what has come due since is ordered in with it. They are past, so they belong to the current
+        // tick, and before what stands there already: that was armed later, or is due later.
+        const list batch = std::exchange(deferred_, list{});
+        const list later = take({0, static_cast<std::size_t>(tick_) % digits});
         for_each(batch, [this](slot_index index) { link(index); });
+        for_each(later, [this](slot_index index) { link(index); });
     }
     const auto target = std::max(tick_of(now), tick_);
     for (;;) {

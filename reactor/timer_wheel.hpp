@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 
 namespace pollux::inline POLLUX_ABI::detail {
 
@@ -35,7 +36,9 @@ public:
 
     /// Not later than the earliest deadline; may be earlier after a cancel. INT64_MIN when some are due, INT64_MAX when
     /// there is none.
-    [[nodiscard]] std::int64_t next_deadline() const noexcept;
+    [[nodiscard]] std::int64_t next_deadline() const noexcept {
+        return count_ == 0 ? std::numeric_limits<std::int64_t>::max() : find_next_deadline();
+    }
 
     [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
 
@@ -58,6 +61,7 @@ private:
     [[nodiscard]] place place_of(std::int64_t deadline) const noexcept;
     [[nodiscard]] list& at(place where) noexcept { return lists_[static_cast<std::size_t>(where.level)][where.digit]; }
     [[nodiscard]] place first_occupied() const noexcept;
+    [[nodiscard]] std::int64_t find_next_deadline() const noexcept;
     [[nodiscard]] list take(place where) noexcept;
     void append(list& to, slot_index index) noexcept;
     void unlink(list& from, slot_index index) noexcept;

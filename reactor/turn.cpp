@@ -29,9 +29,9 @@ class core::running_scope {
 public:
     running_scope(core& owner, const char* call) : owner_(owner) {
         if (owner.running_) {
-            throw_error(errc::concurrent_use, std::string(call) +
-                                                  " inside a handler of the same reactor, registered at " +
-                                                  owner.place_.file_name() + ":" + std::to_string(owner.place_.line()));
+            throw_error(errc::concurrent_use,
+                        std::string(call) + " inside a handler of the same reactor, registered at " +
+                            owner.place().file_name() + ":" + std::to_string(owner.place().line()));
         }
         owner.running_ = true;
         owner.collected_ = false;
@@ -92,6 +92,7 @@ bool core::turn(timeout limit) {
     case phase::begin:
         ++turn_;
         ++counters.turns;
+        take_mail();
         if (!collected_) {
             collect_timers(true);
         }
@@ -101,7 +102,6 @@ bool core::turn(timeout limit) {
         if (!fire_timers()) {
             return false;
         }
-        take_mail();
         phase_ = phase::posts;
         [[fallthrough]];
     case phase::posts:
@@ -165,9 +165,9 @@ void core::fire(slot_index index) {
         call_in_place<void(std::uint64_t)>(index, static_cast<std::uint64_t>(missed));
         return;
     }
-    auto handler = take_callable<void()>(index);
+    auto handler = take_callable<void()>(head);
     slots.retire(index);
-    slots.free(index);
+    free_slot(index);
     --work_;
     handler();
 }
@@ -186,6 +186,7 @@ bool core::run_posts() {
     }
     while (next_post_ < batch_.size()) {
         auto& next = batch_[next_post_++];
+        running_slot_ = nullptr;
         place_ = next.where;
         ++counters.posts;
         callback<void()> work(std::move(next.work));
@@ -239,41 +240,50 @@ void core::survive(const std::system_error& failed) {
 }
 
 bool core::dispatch() {
-    for (;;) {
-        if (signals.pending() && !signals.run()) {
-            return false;
-        }
-        if (next_event_ == events_.size()) {
-            return true;
-        }
-        dispatch(events_[next_event_++]);
-        if (stop_requested()) {
+    if (signals.pending() && !signals.run()) [[unlikely]] {
+        return false; // interrupted by an exception or stop() in the last run
+    }
+    // In locals: nothing that a handler may do changes the batch.
+    const auto* const events = events_.data();
+    for (const auto end = events_.size(); next_event_ < end;) {
+        dispatch(events[next_event_++]);
+        if (stop_requested()) [[unlikely]] {
             return false;
         }
     }
+    return true;
 }
 
 void core::dispatch(const multiplexer::event& event) {
     const slot_index index = slots.find(event.token);
-    if (index == no_slot) {
+    if (index == no_slot) [[unlikely]] {
         ++counters.stale_events;
         return;
     }
     slot& head = slots.head(index);
-    auto seen = event.readiness;
-    if (has(seen, readiness::bad_descriptor)) [[unlikely]] {
-        head.registered = false;
-        head.armed = interest::none;
-        report(diagnostic_kind::bad_descriptor, EBADF, head);
+    // An earlier handler of this batch may have changed what is wanted.
+    constexpr unsigned directions = 7;
+    const auto wanted = raw(head.wanted);
+    const auto seen = static_cast<readiness>(raw(event.readiness) & (wanted | ~directions));
+    if ((raw(seen) & wanted) != 0) [[likely]] {
+        head.as.watch.ready(*this, head, seen);
     } else {
-        // An earlier handler of this batch may have changed what is wanted.
-        constexpr unsigned directions = 7;
-        seen = static_cast<readiness>(raw(seen) & (raw(head.wanted) | ~directions));
-        if (seen == readiness::none || head.wanted == interest::none) {
-            return;
-        }
+        dispatch_unusual(head, seen);
     }
-    head.as.watch.ready(*this, index, seen);
+}
+
+// Neither direction that is wanted: closed behind our back, or something that is reported unasked.
+void core::dispatch_unusual(slot& head, readiness seen) {
+    if (has(seen, readiness::bad_descriptor)) {
+        const auto token = slots.token(slot_table::index_of(head));
+        report(diagnostic_kind::bad_descriptor, EBADF, head);
+        if (slots.find(token) == no_slot) {
+            return; // the sink has ended it
+        }
+    } else if (seen == readiness::none || head.wanted == interest::none) {
+        return;
+    }
+    head.as.watch.ready(*this, head, seen);
 }
 
 clock::time_point core::now() {

@@ -38,9 +38,6 @@ epoll_mask to_mask(interest wanted) noexcept {
 
 readiness to_readiness(epoll_mask mask) noexcept {
     auto seen = readiness::none;
-    if (mask == epoll_mask::in) [[likely]] {
-        return readiness::readable;
-    }
     if (has(mask, epoll_mask::in | epoll_mask::rdhup | epoll_mask::hup | epoll_mask::err)) {
         seen |= readiness::readable;
     }
@@ -90,8 +87,12 @@ private:
         auto* out = events.data();
         for (const auto& report : seen) {
             const auto word = report.word();
-            *out++ = {word >> interest_bits,
-                      masked(to_readiness(report.mask()), static_cast<interest>(word & ((1U << interest_bits) - 1)))};
+            const auto wanted = static_cast<interest>(word & ((1U << interest_bits) - 1));
+            if (report.mask() == epoll_mask::in) [[likely]] {
+                *out++ = {word >> interest_bits, static_cast<readiness>(word & raw(readiness::readable))};
+            } else {
+                *out++ = {word >> interest_bits, masked(to_readiness(report.mask()), wanted)};
+            }
         }
         return seen.size();
     }

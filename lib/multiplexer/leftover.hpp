@@ -8,6 +8,7 @@
 #include <pollux/multiplexer/multiplexer.hpp>
 
 #include <algorithm>
+#include <new>
 
 namespace pollux::inline POLLUX_ABI::detail {
 
@@ -18,9 +19,13 @@ public:
     [[nodiscard]] bool empty() const noexcept { return rest_.empty(); }
 
     /// The events of `fd` are void: it was removed, or its interest changed and the kernel will be asked anew.
-    void forget(int fd) {
+    void forget(int fd) noexcept {
         if (!rest_.empty()) [[unlikely]] {
-            forgotten_.push_back(fd);
+            try {
+                forgotten_.push_back(fd);
+            } catch (const std::bad_alloc&) {
+                rest_ = {}; // both mechanisms are level-triggered: the next look finds them again
+            }
         }
     }
 

@@ -133,11 +133,13 @@ void multiplexer::add_fd(int fd, interest wanted, std::uint64_t token) {
     do_add(fd, wanted == interest::none ? interest::readable : wanted, token);
     try {
         known_.set(fd);
+        dropped_.set(fd); // makes room: drop() may not fail
         if (wanted == interest::none) {
             parked_.set(fd);
         }
     } catch (...) {
         known_.clear(fd);
+        dropped_.clear(fd);
         do_remove(fd);
         throw;
     }
@@ -184,7 +186,7 @@ void multiplexer::remove_fd(int fd) {
 void multiplexer::drop(int fd) noexcept {
     do_remove(fd);
     known_.clear(fd);
-    dropped_.set(fd); // the set has this word already: known_ grew with it
+    dropped_.set(fd); // the set has its word since add_fd
 }
 
 std::size_t multiplexer::wait(std::span<event> events, timeout limit) {

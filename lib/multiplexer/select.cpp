@@ -6,6 +6,7 @@
 #include "lib/multiplexer/leftover.hpp"
 #include "lib/sys/sys.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <system_error>
@@ -41,13 +42,14 @@ private:
     std::size_t do_wait(std::span<event> events, timeout limit) override {
         const select::event* next = leftover_.next();
         if (next == nullptr) {
-            try {
-                leftover_.refill(native_.wait(limit));
-            } catch (const std::system_error& error) {
-                if (error.code().value() != EBADF) {
-                    throw;
+            const bool ends = !limit.forever() && limit.length() > clock::duration::zero();
+            const auto deadline = ends ? saturated_add(clock::now(), limit.length()) : clock::time_point();
+            while (!refill(limit)) {
+                if (const auto closed = report_closed(events); closed > 0 || (!limit.forever() && !ends)) {
+                    return closed;
                 }
-                return report_closed(events);
+                // Closed, and its number in use again by the time that it was asked.
+                limit = ends ? timeout(std::max(clock::duration::zero(), deadline - clock::now())) : limit;
             }
             next = leftover_.next();
         }
@@ -56,6 +58,19 @@ private:
             events[used++] = {next->word(), static_cast<readiness>(next->mask())};
         }
         return used;
+    }
+
+    // False when a descriptor is closed.
+    bool refill(timeout limit) {
+        try {
+            leftover_.refill(native_.wait(limit));
+        } catch (const std::system_error& error) {
+            if (error.code().value() != EBADF) {
+                throw;
+            }
+            return false;
+        }
+        return true;
     }
 
     // The call fails as a whole for one closed descriptor, so each is asked. The others are served by the next wait.

@@ -22,18 +22,20 @@ namespace {
 void finish(core& owner, slot_index index, int error) {
     slot& head = owner.slots.head(index);
     const auto where = source_location::current(head.file, head.line);
-    auto handler = owner.take_callable<void(result<stream>)>(index);
+    auto handler = owner.take_callable<void(result<stream>)>(head);
     owner.driver->forget(index);
     unique_fd fd(std::exchange(head.fd, -1));
     owner.end(index);
     if (error != 0) {
+        fd.reset(); // so that the handler may try again when descriptors are short
         handler(failure::from_errno(error));
     } else {
         handler(detail_stream::make(owner, std::move(fd), is_socket, where));
     }
 }
 
-void on_connected(core& owner, slot_index index, readiness) {
+void on_connected(core& owner, slot& head, readiness) {
+    const slot_index index = slot_table::index_of(head);
     int error = 0;
     ::socklen_t size = sizeof error;
     if (sys::getsockopt(owner.slots.head(index).fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
@@ -54,7 +56,7 @@ connector::connector(reactor& owner, const endpoint& to, connect_handler handler
     auto& inner = owner.inner();
     const slot_index index = inner.add_socket(std::move(fd), &on_connected, where);
     static_cast<registration&>(*this) = inner.make_registration<registration>(index);
-    inner.slots.callable(index) = std::move(handler);
+    inner.slots.head(index).callable = std::move(handler);
     if (error == EINPROGRESS || error == EINTR) {
         inner.slots.head(index).wanted = interest::writable;
         inner.driver->sync(index);

@@ -86,6 +86,10 @@ endpoint endpoint::parse(std::string_view text) {
         const auto name = text.substr(unix_prefix.size());
         return name.starts_with('@') ? unix_abstract(name.substr(1)) : unix_path(name);
     }
+    if (text.find('\0') != std::string_view::npos) {
+        // The system's functions would stop there and take the rest for granted.
+        throw_errno(EINVAL, "address '" + std::string(text.substr(0, text.find('\0'))) + "': followed by a NUL byte");
+    }
     const auto colon = text.rfind(':');
     if (colon == std::string_view::npos) {
         refuse(text, "no port; expected HOST:PORT, as in 127.0.0.1:7000 or [::1]:7000");
@@ -153,9 +157,15 @@ endpoint endpoint::from_native(const void* address, std::size_t size) noexcept {
     made.size_ = static_cast<std::uint8_t>(size);
     switch (made.family()) {
     case AF_INET:
+        if (size < sizeof(::sockaddr_in)) {
+            return {};
+        }
         made.type_ = kind::ipv4;
         break;
     case AF_INET6:
+        if (size < sizeof(::sockaddr_in6)) {
+            return {};
+        }
         made.type_ = kind::ipv6;
         break;
     case AF_UNIX:
@@ -214,7 +224,8 @@ std::string endpoint::to_string() const {
     case kind::unix_unnamed:
         return "unix:";
     case kind::unix_path:
-        return "unix:" + std::string(path());
+        // A file named @x is no abstract name.
+        return (path().starts_with('@') ? "unix:./" : "unix:") + std::string(path());
     case kind::unix_abstract:
         return "unix:@" + std::string(path());
     case kind::ipv4: {

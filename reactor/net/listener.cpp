@@ -20,6 +20,7 @@ using namespace detail;
 namespace {
 
 constexpr auto retry_pause = std::chrono::milliseconds(50);
+constexpr unsigned most_failures = 64; // of accept, in a row
 
 // The socket file of a Unix listener: removed with it, if it is still the one that it made.
 class socket_file {
@@ -53,6 +54,7 @@ struct listener_extra final : slot_extra {
     listen_options options;
     socket_file file;
     timer_registration retry;
+    unsigned failures = 0;    // of accept in a row, each of which may be its connection's own
     bool out_of_room = false; // an episode of EMFILE and the like, told to on_diagnostic
     bool paused = false;      // by its owner
 };
@@ -67,17 +69,19 @@ void accept_again(core& owner, slot_index index) {
     owner.driver->sync(index);
 }
 
+void set_paused(const slot& held, std::uint64_t token, bool paused) {
+    core& owner = slot_table::owner_of(&held);
+    const slot_index index = slot_table::index_of(token);
+    extra_of(owner, index).paused = paused;
+    accept_again(owner, index);
+}
+
 // Level-triggered, the listening socket would wake the loop again and again; connections wait in the backlog meanwhile.
 void wait_for_room(core& owner, slot_index index, int error) {
     auto& extra = extra_of(owner, index);
     slot& head = owner.slots.head(index);
-    if (!extra.out_of_room) {
-        extra.out_of_room = true;
-        owner.report(diagnostic_kind::accept_paused, error, head);
-    }
-    head.wanted = interest::none;
-    owner.driver->sync(index);
     const auto token = owner.slots.token(index);
+    // The timer first: when there is no memory for it, the listener must not fall silent.
     extra.retry = owner.add_timer(saturated_add(owner.driver->now(), retry_pause), clock::duration::zero(),
                                   callback<void()>([&owner, token] {
                                       const slot_index found = owner.slots.find(token);
@@ -86,6 +90,12 @@ void wait_for_room(core& owner, slot_index index, int error) {
                                       }
                                   }),
                                   source_location::current(head.file, head.line));
+    head.wanted = interest::none;
+    owner.driver->sync(index);
+    // Last, since whoever is told may end the listener.
+    if (!std::exchange(extra.out_of_room, true)) {
+        owner.report(diagnostic_kind::accept_paused, error, head);
+    }
 }
 
 enum class accept_outcome : std::uint8_t { drained, skip, no_room, broken };
@@ -113,7 +123,8 @@ accept_outcome classify(int error) noexcept {
     }
 }
 
-void on_acceptable(core& owner, slot_index index, readiness) {
+void on_acceptable(core& owner, slot& ready, readiness) {
+    const slot_index index = slot_table::index_of(ready);
     const auto token = owner.slots.token(index);
     const auto at_most = extra_of(owner, index).options.accepts_per_turn;
     for (unsigned count = 0; count < at_most; ++count) {
@@ -123,25 +134,36 @@ void on_acceptable(core& owner, slot_index index, readiness) {
             const int error = errno;
             switch (classify(error)) {
             case accept_outcome::skip:
+                // An error that stays is no connection's: the next turn would find it again, without end.
+                if (++extra_of(owner, index).failures == most_failures) {
+                    extra_of(owner, index).failures = 0;
+                    wait_for_room(owner, index, error);
+                    return;
+                }
                 continue;
             case accept_outcome::drained:
+                extra_of(owner, index).failures = 0;
                 return;
             case accept_outcome::no_room:
                 wait_for_room(owner, index, error);
                 return;
             case accept_outcome::broken:
-                owner.report(diagnostic_kind::accept_failed, error, head);
                 head.wanted = interest::none;
                 owner.driver->sync(index);
+                owner.report(diagnostic_kind::accept_failed, error, head);
                 return;
             }
         }
-        if (auto& extra = extra_of(owner, index); extra.out_of_room) {
-            extra.out_of_room = false;
-            owner.report(diagnostic_kind::accept_resumed, 0, head);
-        }
         auto accepted =
             detail_stream::make(owner, std::move(fd), is_socket, source_location::current(head.file, head.line));
+        auto& extra = extra_of(owner, index);
+        extra.failures = 0;
+        if (std::exchange(extra.out_of_room, false)) {
+            owner.report(diagnostic_kind::accept_resumed, 0, head);
+            if (owner.slots.find(token) == no_slot) {
+                return;
+            }
+        }
         owner.call_in_place<void(stream)>(index, std::move(accepted));
         if (owner.slots.find(token) == no_slot || owner.slots.head(index).wanted == interest::none ||
             owner.stop_requested()) {
@@ -212,6 +234,9 @@ unique_fd open_listener(const endpoint& address, const listen_options& options) 
 
 listener::listener(reactor& owner, const endpoint& where_to, accept_handler handler, listen_options options,
                    source_location where) {
+    if (options.accepts_per_turn == 0) {
+        throw_errno(EINVAL, "a listener with accepts_per_turn 0 would accept nothing");
+    }
     auto fd = open_listener(where_to, options);
     auto extra = std::make_unique<listener_extra>();
     extra->options = options;
@@ -227,7 +252,7 @@ listener::listener(reactor& owner, const endpoint& where_to, accept_handler hand
     inner.slots.head(index).as.socket.extra = extra.release();
     static_cast<registration&>(*this) = inner.make_registration<registration>(index);
     accept_again(inner, index);
-    inner.slots.callable(index) = std::move(handler);
+    inner.slots.head(index).callable = std::move(handler);
 }
 
 endpoint listener::local() const {
@@ -236,8 +261,7 @@ endpoint listener::local() const {
     }
     ::sockaddr_storage address{};
     ::socklen_t size = sizeof address;
-    const int fd = owner()->slots.head(owner()->slots.find(token())).fd;
-    if (sys::getsockname(fd, reinterpret_cast<::sockaddr*>(&address), &size) != 0) {
+    if (sys::getsockname(held()->fd, reinterpret_cast<::sockaddr*>(&address), &size) != 0) {
         return {};
     }
     return endpoint::from_native(&address, size);
@@ -245,17 +269,13 @@ endpoint listener::local() const {
 
 void listener::pause() {
     if (active()) {
-        const slot_index index = owner()->slots.find(token());
-        extra_of(*owner(), index).paused = true;
-        accept_again(*owner(), index);
+        set_paused(*held(), token(), true);
     }
 }
 
 void listener::resume() {
     if (active()) {
-        const slot_index index = owner()->slots.find(token());
-        extra_of(*owner(), index).paused = false;
-        accept_again(*owner(), index);
+        set_paused(*held(), token(), false);
     }
 }
 

@@ -10,7 +10,9 @@
 #include <cerrno>
 #include <deque>
 #include <memory>
+#include <new>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <netinet/in.h>
@@ -41,6 +43,7 @@ struct stream_extra final : slot_extra {
     std::size_t high_mark = stream::default_high_mark;
     std::deque<pending_write> writes;
     stream::drain_handler drained;
+    std::uint64_t drained_asked = 0; // how often on_drained() was called
     timer_registration linger;
 };
 
@@ -66,7 +69,15 @@ void clear(slot::socket_part& socket, socket_state bit) noexcept {
     socket.state &= static_cast<std::uint8_t>(~bit);
 }
 
-void received(core& owner, slot_index index, result<bytes_span> outcome);
+// The first error is the one that is told.
+void note_error(slot::socket_part& socket, failure why) noexcept {
+    if ((socket.state & broken) == 0) {
+        socket.error = why.raw();
+        set(socket, broken);
+    }
+}
+
+void received(core& owner, slot& head, slot_index index, result<bytes_span> outcome);
 void can_send(core& owner, slot_index index);
 constexpr stream_answers answers{&received, &can_send};
 
@@ -84,29 +95,41 @@ void later(core& owner, slot_index index, void (*then)(core&, slot_index)) {
         source_location::current(head.file, head.line));
 }
 
-void submit_read(core& owner, slot_index index) {
-    set(part(owner, index), reading);
-    owner.driver->submit_read(index, answers);
+void submit_read(core& owner, slot& head, slot_index index) {
+    if (!has(head.wanted, interest::readable)) {
+        owner.driver->submit_read(index);
+    }
+    set(head.as.socket, reading);
 }
 
 void submit_flush(core& owner, slot_index index) {
+    owner.driver->submit_flush(index);
     set(part(owner, index), flushing);
-    owner.driver->submit_flush(index, answers);
 }
+
+void call_due(core& owner, slot_index index);
 
 // Nothing will be sent any more. Whoever reads is told by the kernel when it is the kernel's error, else by us.
 void fail(core& owner, slot_index index, failure why) {
     auto& socket = part(owner, index);
-    if (socket.error == 0) {
-        socket.error = why.raw();
-    }
+    note_error(socket, why);
     if (auto* const extra = extra_of(socket)) {
         extra->unsent.consume(extra->unsent.size());
+        clear(socket, buffered);
+        if (!extra->writes.empty() || extra->drained) {
+            // Not with the next writability: a peer that does not read may never bring it.
+            later(owner, index, &call_due);
+        }
+    }
+    if (why.raw() > 0 && why.raw() != EPIPE && why.raw() != ECONNRESET && why.raw() != EBADF &&
+        (socket.state & is_socket) != 0) {
+        // An error of sending alone (ENOBUFS): the reader is to get what has come, and then the end, which we make an error.
+        sys::shutdown(owner.slots.head(index).fd, SHUT_RD);
     }
     if (why.raw() < 0 && (socket.state & reading) != 0) {
         later(owner, index, [](core& at, slot_index found) {
             if ((part(at, found).state & reading) != 0) {
-                received(at, found, failure::from_raw(part(at, found).error));
+                received(at, at.slots.head(found), found, failure::from_raw(part(at, found).error));
             }
         });
     }
@@ -116,44 +139,43 @@ void fail(core& owner, slot_index index, failure why) {
 // dropped until it closes too. Closing with unread bytes would be a reset, which may destroy what it has not read yet.
 void finish_orphan(core& owner, slot_index index) {
     auto& socket = part(owner, index);
-    if (socket.error != 0 || (socket.state & (ended | is_socket)) != is_socket) {
+    if ((socket.state & (broken | ended | is_socket)) != is_socket) {
         owner.end(index);
         return;
     }
     owner.driver->submit_shutdown(index);
-    submit_read(owner, index);
+    submit_read(owner, owner.slots.head(index), index);
 }
 
 void received_by_orphan(core& owner, slot_index index, result<bytes_span> outcome) {
     if (!outcome || outcome->empty()) {
         owner.end(index);
     } else {
-        submit_read(owner, index);
+        submit_read(owner, owner.slots.head(index), index);
     }
 }
 
-void received(core& owner, slot_index index, result<bytes_span> outcome) {
-    auto& socket = part(owner, index);
-    clear(socket, reading);
+void received(core& owner, slot& head, slot_index index, result<bytes_span> outcome) {
+    auto& socket = head.as.socket;
     if ((socket.state & orphaned) != 0) [[unlikely]] {
+        clear(socket, reading);
         received_by_orphan(owner, index, outcome);
         return;
     }
     if (!outcome) [[unlikely]] {
-        socket.error = socket.error == 0 ? outcome.why().raw() : socket.error;
-    } else if (outcome->empty()) {
+        note_error(socket, outcome.why());
+    } else if (outcome->empty()) [[unlikely]] {
         set(socket, ended);
-        if (socket.error != 0) {
+        if ((socket.state & broken) != 0) {
             // A failed write has taken the kernel's error; to the reader this is no orderly end.
             outcome = failure::from_raw(socket.error);
         }
     }
-    auto handler = owner.take_callable<void(result<bytes_span>)>(index);
-    handler(outcome);
+    owner.deliver(head, outcome);
 }
 
-// Sends what the kernel takes; false when the stream broke.
-bool flush(core& owner, slot_index index, stream_extra& extra) {
+// Sends what the kernel takes.
+void flush(core& owner, slot_index index, stream_extra& extra) {
     while (!extra.unsent.empty()) {
         std::array<bytes_span, driver::most_parts> parts;
         const auto count = extra.unsent.front(parts);
@@ -161,58 +183,66 @@ bool flush(core& owner, slot_index index, stream_extra& extra) {
         for (const auto& each : std::span(parts).first(count)) {
             offered += each.size();
         }
-        const auto taken = owner.driver->submit_write(index, std::span(parts).first(count));
+        const auto taken = owner.driver->submit_write(owner.slots.head(index), std::span(parts).first(count));
         if (!taken) {
             fail(owner, index, taken.why());
-            return false;
+            return;
         }
         extra.unsent.consume(*taken);
         extra.sent += *taken;
         if (*taken < offered) {
-            break;
+            return;
         }
     }
-    return true;
+    clear(part(owner, index), buffered);
 }
 
-// Calls what has become due, one after the other; each may end the stream, throw, or call stop(). True when all is done.
-bool call_due(core& owner, slot_index index, std::uint64_t token) {
-    while (owner.slots.find(token) != no_slot) {
-        auto& socket = part(owner, index);
-        auto& extra = *extra_of(socket);
-        const auto broken = failure::from_raw(socket.error);
-        if (owner.stop_requested()) {
-            return false;
-        }
-        if (!extra.writes.empty() && (broken || extra.writes.front().end <= extra.sent)) {
-            auto done = std::move(extra.writes.front());
-            extra.writes.pop_front();
-            owner.set_place(owner.slots.head(index));
-            done.handler(broken ? result<std::size_t>(broken) : result<std::size_t>(done.size));
-        } else if (extra.drained && (broken || extra.unsent.size() <= extra.low_mark)) {
-            auto drained = std::exchange(extra.drained, nullptr);
-            owner.set_place(owner.slots.head(index));
-            drained(broken ? result<void>(broken) : result<void>());
-        } else {
-            return true;
+// Calls what is due now, one after the other. What a handler adds comes in a later turn, so that none is endless (D5);
+// what an exception or stop() leaves comes in the next.
+void call_due(core& owner, slot_index index) {
+    auto& socket = part(owner, index);
+    if (socket.extra == nullptr) {
+        return;
+    }
+    auto& extra = *extra_of(socket);
+    const auto token = owner.slots.token(index);
+    const bool all = (socket.state & broken) != 0;
+    std::size_t writes = 0;
+    while (writes < extra.writes.size() && (all || extra.writes[writes].end <= extra.sent)) {
+        ++writes;
+    }
+    const bool drain = extra.drained && (all || extra.unsent.size() <= extra.low_mark);
+    const auto asked = extra.drained_asked;
+    if (writes + (drain ? 1U : 0U) > 1) {
+        later(owner, index, &call_due);
+    }
+    for (; writes > 0 && !extra.writes.empty(); --writes) {
+        auto done = std::move(extra.writes.front());
+        extra.writes.pop_front();
+        owner.set_place(owner.slots.head(index));
+        const bool sent = done.end <= extra.sent;
+        done.handler(sent ? result<std::size_t>(done.size) : result<std::size_t>(failure::from_raw(socket.error)));
+        if (owner.slots.find(token) == no_slot || owner.stop_requested()) {
+            return;
         }
     }
-    return false;
+    if (drain && extra.drained && extra.drained_asked == asked) {
+        auto drained = std::exchange(extra.drained, nullptr);
+        owner.set_place(owner.slots.head(index));
+        drained((socket.state & broken) != 0 ? result<void>(failure::from_raw(socket.error)) : result<void>());
+    }
 }
 
 void can_send(core& owner, slot_index index) {
     const auto token = owner.slots.token(index);
     auto& extra = *extra_of(part(owner, index));
-    // Kept up until all is called, so that an exception or stop() leaves the rest to the next turn.
-    set(part(owner, index), flushing);
+    // Flushing until the handlers have returned: an exception leaves what comes after them to the next turn.
     flush(owner, index, extra);
-    if (!call_due(owner, index, token)) {
+    call_due(owner, index);
+    if (owner.slots.find(token) == no_slot || !extra.unsent.empty()) {
         return;
     }
     auto& socket = part(owner, index);
-    if (!extra.unsent.empty()) {
-        return;
-    }
     clear(socket, flushing);
     if ((socket.state & orphaned) != 0) {
         finish_orphan(owner, index);
@@ -224,15 +254,18 @@ void can_send(core& owner, slot_index index) {
 struct found_stream {
     core& owner;
     slot_index index;
-    slot::socket_part& socket;
+    slot& head;
 };
 
-found_stream need(core* owner, std::uint64_t token, const char* call) {
-    const slot_index index = owner != nullptr && owner->alive() ? owner->slots.find(token) : no_slot;
-    if (index == no_slot) [[unlikely]] {
+[[gnu::always_inline]] inline bool is_live(const slot* held, std::uint64_t token) noexcept {
+    return held != nullptr && slot_table::names(token, *held);
+}
+
+found_stream need(slot* held, std::uint64_t token, const char* call) {
+    if (!is_live(held, token)) {
         throw_error(errc::closed, std::string("stream::") + call + " on a stream that is not open");
     }
-    return {*owner, index, part(*owner, index)};
+    return {slot_table::owner_of(held), slot_table::index_of(token), *held};
 }
 
 endpoint address_of(int fd, int (*call)(int, ::sockaddr*, ::socklen_t*)) {
@@ -247,9 +280,9 @@ endpoint address_of(int fd, int (*call)(int, ::sockaddr*, ::socklen_t*)) {
 } // namespace
 
 stream detail_stream::make(core& owner, unique_fd fd, std::uint8_t state, source_location where) {
-    const slot_index index = owner.add_socket(std::move(fd), owner.driver->stream_ready(), where);
+    const slot_index index = owner.add_socket(std::move(fd), owner.driver->stream_ready(answers), where);
     part(owner, index).state = state;
-    return {owner, owner.slots.token(index)};
+    return {owner.slots.head(index), owner.slots.token(index)};
 }
 
 stream::stream(reactor& owner, unique_fd fd, source_location where) {
@@ -265,72 +298,105 @@ stream::stream(reactor& owner, unique_fd fd, source_location where) {
     *this = detail_stream::make(owner.inner(), std::move(fd), state, where);
 }
 
-void stream::read_some(read_handler handler) {
-    auto [owner, index, socket] = need(this->owner(), token(), "read_some()");
-    if ((socket.state & reading) != 0) {
+void* stream::start_reading() {
+    slot* const head = held();
+    // A stream that goes on reading: nothing to check, nobody to ask.
+    if (is_live(head, token()) && (head->as.socket.state & (reading | broken)) == 0 &&
+        has(head->wanted, interest::readable)) [[likely]] {
+        set(head->as.socket, reading);
+        return &head->callable;
+    }
+    return start_reading_unusual();
+}
+
+void* stream::start_reading_unusual() {
+    const auto [owner, index, head] = need(held(), token(), "read_some()");
+    if ((head.as.socket.state & reading) != 0) {
         throw_error(errc::concurrent_use, "stream::read_some() while a read is pending");
     }
-    submit_read(owner, index);
-    owner.slots.callable(index) = std::move(handler);
-    if (socket.error < 0) [[unlikely]] {
-        fail(owner, index, failure::from_raw(socket.error));
+    submit_read(owner, head, index);
+    if (const auto error = failure::from_raw(head.as.socket.error); error.raw() < 0) {
+        fail(owner, index, error);
     }
+    return &head.callable;
 }
 
 void stream::cancel_read() noexcept {
     if (active()) {
-        const slot_index index = owner()->slots.find(token());
-        clear(part(*owner(), index), reading);
-        const callback_base dropped(std::move(owner()->slots.callable(index)));
+        clear(held()->as.socket, reading);
+        const callback_base dropped(std::move(held()->callable));
     }
 }
 
 write_status stream::write(bytes_span bytes) {
-    auto [owner, index, socket] = need(this->owner(), token(), "write()");
-    if (socket.error != 0 || (socket.state & write_shut) != 0) [[unlikely]] {
-        if (socket.error == 0) {
-            fail(owner, index, failure::from_errno(EPIPE));
-        }
-        return write_status::failed;
-    }
-    if (socket.extra == nullptr || extra_of(socket)->unsent.empty()) [[likely]] {
-        const auto taken = owner.driver->submit_write(index, std::span(&bytes, 1));
-        if (!taken) [[unlikely]] {
-            fail(owner, index, taken.why());
-            return write_status::failed;
-        }
-        if (*taken == bytes.size()) [[likely]] {
+    slot* const head = held();
+    // An unbroken socket with nothing buffered: what submit_write would do, without asking.
+    if (is_live(head, token()) && (head->as.socket.state & (is_socket | write_shut | broken | buffered)) == is_socket)
+        [[likely]] {
+        const auto sent = sys::send(head->fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (sent == static_cast<::ssize_t>(bytes.size())) [[likely]] {
             return write_status::sent;
         }
-        bytes = bytes.subspan(*taken);
+        return buffer_rest(write_outcome(sent), bytes);
     }
-    auto& extra = need_extra(owner, socket);
-    if (extra.unsent.size() >= extra.high_mark) {
-        fail(owner, index, errc::write_limit);
+    return write_unusual(bytes);
+}
+
+write_status stream::write_unusual(bytes_span bytes) {
+    const auto [owner, index, head] = need(held(), token(), "write()");
+    const bool in_turn = (head.as.socket.state & (write_shut | broken | buffered)) == 0;
+    const auto taken = in_turn ? owner.driver->submit_write(head, std::span(&bytes, 1)) : std::size_t{0};
+    return taken && *taken == bytes.size() && in_turn ? write_status::sent : buffer_rest(taken, bytes);
+}
+
+write_status stream::buffer_rest(result<std::size_t> taken, bytes_span bytes) {
+    const auto [owner, index, head] = need(held(), token(), "write()");
+    auto& socket = head.as.socket;
+    if ((socket.state & (write_shut | broken)) != 0 || !taken) {
+        fail(owner, index, taken ? failure::from_errno(EPIPE) : taken.why());
         return write_status::failed;
     }
-    extra.unsent.append(bytes);
-    extra.queued += bytes.size();
-    submit_flush(owner, index);
-    return extra.unsent.size() >= extra.high_mark ? write_status::full : write_status::buffered;
+    try {
+        auto& extra = need_extra(owner, socket);
+        if (extra.unsent.size() >= extra.high_mark) {
+            fail(owner, index, errc::write_limit);
+            return write_status::failed;
+        }
+        const auto rest = bytes.subspan(*taken);
+        submit_flush(owner, index);
+        extra.unsent.append(rest);
+        extra.queued += rest.size();
+        set(socket, buffered);
+        return extra.unsent.size() >= extra.high_mark ? write_status::full : write_status::buffered;
+    } catch (const std::system_error& error) {
+        fail(owner, index, error.code());
+    } catch (const std::bad_alloc&) {
+        fail(owner, index, failure::from_errno(ENOMEM));
+    }
+    // A part may have been sent: nobody could tell where to go on.
+    return write_status::failed;
 }
 
 void stream::write(bytes_span bytes, write_handler handler) {
     const auto status = write(bytes);
-    auto [owner, index, socket] = need(this->owner(), token(), "write()");
+    const auto [owner, index, head] = need(held(), token(), "write()");
+    auto& socket = head.as.socket;
     auto& extra = need_extra(owner, socket);
-    extra.writes.push_back({extra.queued, bytes.size(), std::move(handler)});
+    const auto end = status == write_status::failed ? ~std::uint64_t{0} : extra.queued;
+    extra.writes.push_back({end, bytes.size(), std::move(handler)});
     if (status == write_status::sent || status == write_status::failed) {
-        later(owner, index, [](core& at, slot_index found) { call_due(at, found, at.slots.token(found)); });
+        later(owner, index, &call_due);
     }
 }
 
 void stream::on_drained(drain_handler handler) {
-    auto [owner, index, socket] = need(this->owner(), token(), "on_drained()");
+    const auto [owner, index, head] = need(held(), token(), "on_drained()");
+    auto& socket = head.as.socket;
     auto& extra = need_extra(owner, socket);
     extra.drained = std::move(handler);
+    ++extra.drained_asked;
     if (socket.error != 0 || extra.unsent.size() <= extra.low_mark) {
-        later(owner, index, [](core& at, slot_index found) { call_due(at, found, at.slots.token(found)); });
+        later(owner, index, &call_due);
     }
 }
 
@@ -338,12 +404,13 @@ std::size_t stream::unsent() const noexcept {
     if (!active()) {
         return 0;
     }
-    const auto* const extra = extra_of(part(*owner(), owner()->slots.find(token())));
+    const auto* const extra = extra_of(held()->as.socket);
     return extra == nullptr ? 0 : extra->unsent.size();
 }
 
 void stream::set_marks(std::size_t low, std::size_t high) {
-    auto [owner, index, socket] = need(this->owner(), token(), "set_marks()");
+    const auto [owner, index, head] = need(held(), token(), "set_marks()");
+    auto& socket = head.as.socket;
     if (low >= high) {
         throw_errno(EINVAL, "stream::set_marks(" + std::to_string(low) + ", " + std::to_string(high) +
                                 "): low must be below high");
@@ -351,10 +418,14 @@ void stream::set_marks(std::size_t low, std::size_t high) {
     auto& extra = need_extra(owner, socket);
     extra.low_mark = low;
     extra.high_mark = high;
+    if (extra.drained && extra.unsent.size() <= low) {
+        later(owner, index, &call_due);
+    }
 }
 
 void stream::shutdown_write() {
-    auto [owner, index, socket] = need(this->owner(), token(), "shutdown_write()");
+    const auto [owner, index, head] = need(held(), token(), "shutdown_write()");
+    auto& socket = head.as.socket;
     if ((socket.state & write_shut) == 0) {
         set(socket, write_shut);
         if (socket.extra == nullptr || extra_of(socket)->unsent.empty()) {
@@ -368,10 +439,10 @@ void stream::close(clock::duration linger) noexcept {
         reset();
         return;
     }
-    auto& owner = *this->owner();
+    auto& owner = slot_table::owner_of(held());
     const auto token = this->token();
-    const slot_index index = owner.slots.find(token);
-    const callback_base dropped(std::move(owner.slots.callable(index)));
+    const slot_index index = slot_table::index_of(token);
+    const callback_base dropped(std::move(owner.slots.head(index).callable));
     try {
         auto& socket = part(owner, index);
         auto& extra = need_extra(owner, socket);
@@ -396,13 +467,14 @@ void stream::close(clock::duration linger) noexcept {
 void stream::abort() noexcept {
     if (active()) {
         const ::linger now{1, 0};
-        sys::setsockopt(owner()->slots.head(owner()->slots.find(token())).fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+        sys::setsockopt(held()->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     }
     reset();
 }
 
 unique_fd stream::release() {
-    auto [owner, index, socket] = need(this->owner(), token(), "release()");
+    const auto [owner, index, head] = need(held(), token(), "release()");
+    auto& socket = head.as.socket;
     if (socket.extra != nullptr && !extra_of(socket)->unsent.empty()) {
         throw_errno(EBUSY,
                     "stream::release() with " + std::to_string(unsent()) + " bytes unsent; wait for on_drained()");
@@ -414,9 +486,9 @@ unique_fd stream::release() {
 }
 
 void stream::set_no_delay(bool on) {
-    auto [owner, index, socket] = need(this->owner(), token(), "set_no_delay()");
+    const auto [owner, index, head] = need(held(), token(), "set_no_delay()");
     const int value = on ? 1 : 0;
-    const int fd = owner.slots.head(index).fd;
+    const int fd = head.fd;
     if (sys::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof value) != 0) {
         throw_errno("setsockopt(fd " + std::to_string(fd) + ", TCP_NODELAY)");
     }
@@ -433,7 +505,7 @@ endpoint stream::peer() const {
 }
 
 std::optional<int> stream::native_handle() const noexcept {
-    return active() ? std::optional(owner()->slots.head(owner()->slots.find(token())).fd) : std::nullopt;
+    return active() ? std::optional(held()->fd) : std::nullopt;
 }
 
 } // namespace pollux::inline POLLUX_ABI

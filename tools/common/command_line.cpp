@@ -131,8 +131,12 @@ CLI::Validator unix_path() {
 CLI::Validator mechanism() {
     return checked(
         [](const std::string& text) {
-            return pollux::parse_mechanism(text) ? std::string()
-                                                 : "unknown mechanism '" + text + "'; this system has " + available();
+            const auto known = pollux::parse_mechanism(text);
+            if (known && pollux::usable(*known)) {
+                return std::string();
+            }
+            return (known ? "mechanism '" + text + "' does not work here" : "unknown mechanism '" + text + "'") +
+                   "; this system has " + available();
         },
         "");
 }

@@ -41,7 +41,7 @@ void complain(std::string_view program, std::string_view text);
 /// HOST:PORT.
 [[nodiscard]] CLI::Validator address();
 [[nodiscard]] CLI::Validator unix_path();
-/// A name that there is; whether this system has it shows when it is made.
+/// The name of a mechanism that works here.
 [[nodiscard]] CLI::Validator mechanism();
 
 /// Raises the soft limit of descriptors to the hard one and returns it.

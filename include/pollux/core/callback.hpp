@@ -21,12 +21,16 @@ namespace detail {
 class callback_base {
 public:
     callback_base() noexcept = default;
-    callback_base(callback_base&& other) noexcept { take(other); }
+    callback_base(callback_base&& other) noexcept
+        : invoke_(std::exchange(other.invoke_, nullptr)),
+          manage_(other.manage_) {
+        take_bytes(other);
+    }
     callback_base& operator=(callback_base&& other) noexcept {
         if (this != &other) {
             // The old callable may own things whose destructors come back to this very object.
-            const callback_base old(std::move(*this));
-            take(other);
+            const callback_base old(std::move(*this)); // leaves this one empty
+            fill_from(other);
         }
         return *this;
     }
@@ -40,6 +44,14 @@ public:
 
     [[nodiscard]] explicit operator bool() const noexcept { return invoke_ != nullptr; }
 
+    /// Moves `other` into this one, which is empty: an assignment without looking at what was here.
+    void fill_from(callback_base& other) noexcept {
+        assert(invoke_ == nullptr && "fill_from() of a callback that is not empty");
+        invoke_ = std::exchange(other.invoke_, nullptr);
+        manage_ = other.manage_;
+        take_bytes(other);
+    }
+
 protected:
     static constexpr std::size_t bytes = 48;
 
@@ -50,14 +62,13 @@ protected:
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
-    void take(callback_base& other) noexcept {
-        if (other.manage_ == nullptr) {
+    void take_bytes(callback_base& other) noexcept {
+        if (manage_ == nullptr) {
             std::memcpy(bytes_, other.bytes_, sizeof bytes_);
         } else {
-            other.manage_(other.bytes_, bytes_);
+            manage_(other.bytes_, bytes_);
+            other.manage_ = nullptr;
         }
-        invoke_ = std::exchange(other.invoke_, nullptr);
-        manage_ = std::exchange(other.manage_, nullptr);
     }
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
@@ -132,6 +143,21 @@ public:
     R operator()(Args... args) {
         assert(invoke_ != nullptr && "an empty callback was called");
         return reinterpret_cast<R (*)(void*, Args...)>(invoke_)(bytes_, static_cast<Args&&>(args)...);
+    }
+
+    /// Calls it, having moved it out first: this object is empty meanwhile, and may be given a new callable. The old
+    /// one is destroyed when it has returned.
+    R call_once(Args... args) {
+        assert(invoke_ != nullptr && "an empty callback was called");
+        const auto invoke = reinterpret_cast<R (*)(void*, Args...)>(std::exchange(invoke_, nullptr));
+        if (manage_ == nullptr) {
+            alignas(std::max_align_t) std::byte moved[capacity];
+            std::memcpy(moved, bytes_, sizeof moved);
+            return invoke(moved, static_cast<Args&&>(args)...);
+        }
+        invoke_ = reinterpret_cast<void (*)()>(invoke);
+        callback moved(std::move(*this));
+        return moved(static_cast<Args&&>(args)...);
     }
 
 private:

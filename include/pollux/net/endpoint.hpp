@@ -33,7 +33,7 @@ public:
     [[nodiscard]] static endpoint ipv6(std::array<std::uint8_t, 16> address, std::uint16_t port,
                                        std::uint32_t scope = 0) noexcept;
 
-    /// From a sockaddr that the kernel filled in. Another family gives none.
+    /// From a sockaddr that the kernel filled in. Another family, or half an address, gives none.
     [[nodiscard]] static endpoint from_native(const void* address, std::size_t size) noexcept;
 
     [[nodiscard]] kind type() const noexcept { return type_; }
@@ -54,7 +54,7 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
     [[nodiscard]] friend bool operator==(const endpoint& a, const endpoint& b) noexcept {
-        return a.to_string() == b.to_string();
+        return a.type_ == b.type_ && a.to_string() == b.to_string();
     }
 
 private:

@@ -30,8 +30,8 @@ public:
     using accept_handler = callback<void(stream)>;
 
     listener() noexcept = default;
-    /// Errors: socket's, bind's and listen's errno; the text names the address and what to do. A Unix path that nobody
-    /// listens at any more is taken over.
+    /// Errors: socket's, bind's and listen's errno; the text names the address and what to do. invalid_argument when
+    /// accepts_per_turn is 0. A Unix path that nobody listens at any more is taken over.
     listener(reactor& owner, const endpoint& where_to, accept_handler handler, listen_options options = {},
              source_location where = source_location::current());
     listener(listener&&) noexcept = default;

@@ -11,11 +11,14 @@
 #include <pollux/net/endpoint.hpp>
 #include <pollux/reactor/reactor.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 
 namespace pollux::inline POLLUX_ABI {
 
@@ -59,7 +62,16 @@ public:
 
     /// Calls `handler` once, with what arrives next. Holds no buffer while it waits. Errors (thrown): errc::concurrent_use
     /// when a read is pending, errc::closed when not open.
-    void read_some(read_handler handler);
+    template <std::convertible_to<read_handler> F>
+    void read_some(F&& handler) {
+        void* const place = start_reading();
+        try {
+            ::new (place) read_handler(std::forward<F>(handler));
+        } catch (...) {
+            cancel_read();
+            throw;
+        }
+    }
     /// Ends a pending read without a call; what arrives stays in the kernel.
     void cancel_read() noexcept;
 
@@ -103,7 +115,12 @@ private:
     friend struct detail_stream;
     friend class listener;
     friend class connector;
-    stream(detail::core& owner, std::uint64_t token) noexcept : registration(owner, token) {}
+    stream(detail::slot& held, std::uint64_t token) noexcept : registration(held, token) {}
+    /// Where the handler is to be made; the read is pending from now on.
+    void* start_reading();
+    void* start_reading_unusual();
+    write_status write_unusual(std::span<const std::byte> bytes);
+    write_status buffer_rest(result<std::size_t> taken, std::span<const std::byte> bytes);
 };
 
 } // namespace pollux::inline POLLUX_ABI

@@ -16,6 +16,7 @@ class reactor;
 
 namespace detail {
 class core;
+struct slot;
 } // namespace detail
 
 /// What you registered, and hold: destroying it ends it, and its handler is never called again, even if its event has
@@ -25,12 +26,12 @@ class [[nodiscard]] POLLUX_API registration {
 public:
     registration() noexcept = default;
     registration(registration&& other) noexcept
-        : core_(std::exchange(other.core_, nullptr)),
+        : slot_(std::exchange(other.slot_, nullptr)),
           token_(std::exchange(other.token_, 0)) {}
     registration& operator=(registration&& other) noexcept {
         if (this != &other) {
             reset();
-            core_ = std::exchange(other.core_, nullptr);
+            slot_ = std::exchange(other.slot_, nullptr);
             token_ = std::exchange(other.token_, 0);
         }
         return *this;
@@ -41,7 +42,7 @@ public:
 
     /// Ends it now; afterwards this object is empty.
     void reset() noexcept {
-        if (core_ != nullptr) {
+        if (slot_ != nullptr) {
             end();
         }
     }
@@ -56,14 +57,15 @@ public:
 
 protected:
     friend class detail::core;
-    registration(detail::core& owner, std::uint64_t token) noexcept;
-    [[nodiscard]] detail::core* owner() const noexcept { return core_; }
+    registration(detail::slot& registered, std::uint64_t token) noexcept;
+    /// The slot, which lives as long as any registration of its reactor; it is somebody else's when not active().
+    [[nodiscard]] detail::slot* held() const noexcept { return slot_; }
     [[nodiscard]] std::uint64_t token() const noexcept { return token_; }
 
 private:
     void end() noexcept;
 
-    detail::core* core_ = nullptr;
+    detail::slot* slot_ = nullptr;
     std::uint64_t token_ = 0;
 };
 
