@@ -60,6 +60,8 @@ void core::shut_down() noexcept {
     });
     slots.for_each([this](slot_index index) { end(index); });
     driver.reset();
+    signals.shut_down();
+    box.reset(); // with its descriptor, unless posters are left
     release(); // the slots stay as long as registrations look at them
 }
 

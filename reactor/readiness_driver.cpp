@@ -187,7 +187,7 @@ private:
     }
 
     [[gnu::noinline]] void on_unusual(slot& head, readiness seen) {
-        if (!has(seen, readiness::writable)) {
+        if (!has(seen, readiness::writable | readiness::bad_descriptor)) {
             on_readable(head);
             return;
         }

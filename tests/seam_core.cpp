@@ -129,7 +129,8 @@ TEST_CASE("unique_fd: close is never tried twice, not even after EINTR (H8)", "[
     }
 }
 
-TEST_CASE("control_fd: close is told once, and a borrowed one is left alone [GEN-18] [GEN-22]", "[core][GEN-18][GEN-22][seam]") {
+TEST_CASE("control_fd: close is told once, and a borrowed one is left alone [GEN-18] [GEN-22]",
+          "[core][GEN-18][GEN-22][seam]") {
     int closes = 0;
     SEAM_REPLACE(close, [&](auto&, int) {
         ++closes;

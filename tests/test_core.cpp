@@ -19,9 +19,6 @@
 
 #include <fcntl.h>
 
-using pollux::errc;
-using pollux::unique_fd;
-
 namespace colours {
 
 enum class colour : std::uint16_t { none = 0, red = 1, green = 2, blue = 4, white = 7 };
@@ -35,6 +32,7 @@ enum class plain { a = 1, b = 2 };
 } // namespace colours
 
 using colours::colour;
+using namespace pollux; // the operators; a flag set of pollux's own needs no such line
 
 namespace {
 
@@ -221,6 +219,7 @@ TEST_CASE("source_location: the caller's place", "[core][source_location]") {
 }
 
 TEST_CASE("version: numbers and text agree", "[core]") {
-    CHECK(std::string(POLLUX_VERSION) == std::to_string(POLLUX_VERSION_MAJOR) + "." + std::to_string(POLLUX_VERSION_MINOR) +
-                                             "." + std::to_string(POLLUX_VERSION_PATCH));
+    CHECK(std::string(POLLUX_VERSION) == std::to_string(POLLUX_VERSION_MAJOR) + "." +
+                                             std::to_string(POLLUX_VERSION_MINOR) + "." +
+                                             std::to_string(POLLUX_VERSION_PATCH));
 }

@@ -35,7 +35,18 @@ TEST_CASE("saturated: whole units are exact", "[core][time][GEN-25][GEN-26]") {
     CHECK(saturated(std::chrono::duration<std::uint64_t, std::milli>(5)) == 5ms);
     CHECK(saturated(std::chrono::duration<std::uint8_t>(255)) == 255s);
     CHECK(saturated(std::chrono::duration<std::int8_t, std::ratio<60>>(-2)) == -2min);
+    // Periods that are no power of ten.
     CHECK(saturated(std::chrono::duration<int, std::ratio<1, 3>>(3)) == 1s);
+    CHECK(saturated(std::chrono::duration<int, std::ratio<1, 3>>(1)) == 333333334ns);
+    CHECK(saturated(std::chrono::duration<int, std::ratio<1, 60>>(-1)) == -16666667ns);
+    CHECK(saturated(std::chrono::duration<std::int64_t, std::ratio<1, 90000>>(90000)) == 1s);
+    CHECK(saturated(std::chrono::duration<int, std::ratio<7, 3>>(3)) == 7s);
+    CHECK(saturated(std::chrono::duration<std::int64_t, std::ratio<1, 60>>::max()) == pollux::clock::duration::max());
+    CHECK(saturated(std::chrono::duration<std::int64_t, std::ratio<1, 60>>::min()) == pollux::clock::duration::min());
+    CHECK(saturated(std::chrono::duration<int, std::exa>(0)) == 0ns);
+    CHECK(saturated(std::chrono::duration<int, std::exa>(1)) == pollux::clock::duration::max());
+    CHECK(saturated(std::chrono::duration<int, std::exa>(-1)) == pollux::clock::duration::min());
+    CHECK(saturated(std::chrono::duration<int, std::atto>(1)) == 1ns);
 }
 
 TEST_CASE("saturated: the edges of 32 bits of milliseconds are ordinary (E4)", "[core][time][E4]") {
@@ -89,7 +100,8 @@ TEST_CASE("saturated: NaN is refused, the infinities saturate (E5)", "[core][tim
 }
 
 TEST_CASE("saturated: fractions are rounded away from zero (E5)", "[core][time][E5][GEN-28]") {
-    CHECK(saturated(milliseconds_f(0.2)) == 200us);
+    CHECK(saturated(milliseconds_f(0.25)) == 250us);
+    CHECK(saturated(milliseconds_f(0.2)) == 200us + 1ns); // the double nearest to 0.2 is a little larger
     CHECK(saturated(std::chrono::duration<double, std::nano>(0.25)) == 1ns);
     CHECK(saturated(std::chrono::duration<double, std::nano>(-0.25)) == -1ns);
     CHECK(saturated(std::chrono::duration<double, std::nano>(1.5)) == 2ns);

@@ -8,7 +8,11 @@
 #include <chrono>
 
 #ifdef MUST_FAIL
-pollux::clock::time_point moment() { return std::chrono::steady_clock::now(); }
+pollux::clock::time_point moment() {
+    return std::chrono::steady_clock::now();
+}
 #else
-pollux::clock::time_point moment() { return pollux::clock::now(); }
+pollux::clock::time_point moment() {
+    return pollux::clock::now();
+}
 #endif

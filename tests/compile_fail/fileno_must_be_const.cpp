@@ -7,10 +7,16 @@
 
 struct holder {
 #ifdef MUST_FAIL
-    int fileno() { return 3; }
+    int fileno() {
+        return 3;
+    }
 #else
-    int fileno() const { return 3; }
+    int fileno() const {
+        return 3;
+    }
 #endif
 };
 
-void watch(pollux::multiplexer& mux, const holder& object) { mux.add(object, pollux::interest::readable, 1); }
+void watch(pollux::multiplexer& mux, const holder& object) {
+    mux.add(object, pollux::interest::readable, 1);
+}

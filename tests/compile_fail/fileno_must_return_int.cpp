@@ -7,10 +7,16 @@
 
 struct holder {
 #ifdef MUST_FAIL
-    const char* fileno() const { return "3"; }
+    const char* fileno() const {
+        return "3";
+    }
 #else
-    int fileno() const { return 3; }
+    int fileno() const {
+        return 3;
+    }
 #endif
 };
 
-void watch(pollux::epoll& epoll, const holder& object) { epoll.add(object); }
+void watch(pollux::epoll& epoll, const holder& object) {
+    epoll.add(object);
+}

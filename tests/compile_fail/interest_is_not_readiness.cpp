@@ -11,4 +11,6 @@ constexpr auto wanted = pollux::readiness::readable;
 constexpr auto wanted = pollux::interest::readable;
 #endif
 
-void watch(pollux::multiplexer& mux) { mux.add(0, wanted, 1); }
+void watch(pollux::multiplexer& mux) {
+    mux.add(0, wanted, 1);
+}

@@ -12,4 +12,6 @@ using mask = pollux::poll_mask;
 using mask = pollux::epoll_mask;
 #endif
 
-void watch(pollux::epoll& epoll) { epoll.add(0, mask::in); }
+void watch(pollux::epoll& epoll) {
+    epoll.add(0, mask::in);
+}

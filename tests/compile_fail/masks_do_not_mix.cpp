@@ -12,4 +12,6 @@ using other = pollux::poll_mask;
 using other = pollux::epoll_mask;
 #endif
 
-auto both() { return pollux::epoll_mask::in | other::out; }
+auto both() {
+    return pollux::epoll_mask::in | other::out;
+}

@@ -12,4 +12,6 @@ using object = pollux::poll;
 using object = pollux::epoll;
 #endif
 
-int number(const object& from) { return from.fileno(); }
+int number(const object& from) {
+    return from.fileno();
+}

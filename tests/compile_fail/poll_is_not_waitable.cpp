@@ -12,4 +12,6 @@ using registered = pollux::poll;
 using registered = pollux::epoll; // EPO-30: this one has
 #endif
 
-void watch(pollux::poll& poll, const registered& object) { poll.add(object); }
+void watch(pollux::poll& poll, const registered& object) {
+    poll.add(object);
+}

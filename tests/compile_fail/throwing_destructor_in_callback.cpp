@@ -14,4 +14,6 @@ struct capture {
     void operator()() const {}
 };
 
-pollux::callback<void()> made() { return capture(); }
+pollux::callback<void()> made() {
+    return capture();
+}

@@ -11,4 +11,6 @@ using descriptor = unsigned;
 using descriptor = int;
 #endif
 
-void watch(pollux::poll& poll, descriptor fd) { poll.add(fd); }
+void watch(pollux::poll& poll, descriptor fd) {
+    poll.add(fd);
+}

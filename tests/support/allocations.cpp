@@ -5,7 +5,9 @@
 #include "support/sanitizers.hpp"
 
 #include <cstddef>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 namespace {
@@ -29,12 +31,50 @@ const int installed = __sanitizer_install_malloc_and_free_hooks([](const volatil
 
 #else
 
-void* operator new(std::size_t size) {
+// Each block has canary words round it, so that a write outside is found when the block is freed (B5).
+namespace {
+
+struct alignas(std::max_align_t) header {
+    std::size_t size;
+    std::uint64_t canary;
+};
+constexpr std::uint64_t canary = 0x5afe'b10c'5afe'b10c;
+
+[[noreturn]] void report(const char* text) noexcept {
+    std::fputs(text, stderr);
+    std::abort();
+}
+
+void* allocate(std::size_t size) {
     ++count;
-    if (void* const made = std::malloc(size == 0 ? 1 : size)) {
-        return made;
+    auto* const start = static_cast<header*>(std::malloc(sizeof(header) + size + sizeof canary));
+    if (start == nullptr) {
+        throw std::bad_alloc();
     }
-    throw std::bad_alloc();
+    *start = {size, canary};
+    std::memcpy(reinterpret_cast<std::byte*>(start + 1) + size, &canary, sizeof canary);
+    return start + 1;
+}
+
+void release(void* bytes) noexcept {
+    if (bytes == nullptr) {
+        return;
+    }
+    auto* const start = static_cast<header*>(bytes) - 1;
+    if (start->canary != canary) {
+        report("CANARY: bytes in front of a block were overwritten\n");
+    }
+    if (std::memcmp(static_cast<std::byte*>(bytes) + start->size, &canary, sizeof canary) != 0) {
+        report("CANARY: bytes behind a block were overwritten\n");
+    }
+    start->canary = 0;
+    std::free(start);
+}
+
+} // namespace
+
+void* operator new(std::size_t size) {
+    return allocate(size);
 }
 void* operator new(std::size_t size, std::align_val_t alignment) {
     ++count;
@@ -45,10 +85,10 @@ void* operator new(std::size_t size, std::align_val_t alignment) {
     throw std::bad_alloc();
 }
 void operator delete(void* bytes) noexcept {
-    std::free(bytes);
+    release(bytes);
 }
 void operator delete(void* bytes, std::size_t) noexcept {
-    std::free(bytes);
+    release(bytes);
 }
 void operator delete(void* bytes, std::align_val_t) noexcept {
     std::free(bytes);

@@ -45,7 +45,8 @@ std::map<int, std::string> census::list_descriptors() {
     for (const auto& name : list("/proc/self/fd")) {
         std::array<char, 256> target{};
         const auto size = ::readlink(("/proc/self/fd/" + name).c_str(), target.data(), target.size());
-        found.emplace(std::atoi(name.c_str()), size > 0 ? std::string(target.data(), static_cast<std::size_t>(size)) : "?");
+        found.emplace(std::atoi(name.c_str()),
+                      size > 0 ? std::string(target.data(), static_cast<std::size_t>(size)) : "?");
     }
     return found;
 }
@@ -62,7 +63,9 @@ census census::take() {
     for (int number = 1; number <= 64; ++number) {
         struct ::sigaction action {};
         if (::sigaction(number, nullptr, &action) == 0) {
-            now.dispositions_[static_cast<std::size_t>(number)] = {action.sa_handler, action.sa_flags};
+            // The C library adds SA_RESTORER to whatever it sets, also when it puts back what was there.
+            constexpr int restorer = 0x04000000;
+            now.dispositions_[static_cast<std::size_t>(number)] = {action.sa_handler, action.sa_flags & ~restorer};
         }
     }
     return now;
@@ -94,8 +97,9 @@ std::vector<std::string> census::differences_from_now() const {
     for (int number = 1; number <= 64; ++number) {
         const auto place = static_cast<std::size_t>(number);
         if (::sigismember(&now.blocked_, number) != ::sigismember(&blocked_, number)) {
-            found.push_back(signal_name(number) +
-                            (::sigismember(&now.blocked_, number) == 1 ? " is blocked now" : " is not blocked any more"));
+            found.push_back(signal_name(number) + (::sigismember(&now.blocked_, number) == 1
+                                                       ? " is blocked now"
+                                                       : " is not blocked any more"));
         }
         if (now.dispositions_[place].handler != dispositions_[place].handler ||
             now.dispositions_[place].flags != dispositions_[place].flags) {

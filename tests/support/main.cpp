@@ -167,11 +167,11 @@ int main(int argc, char* argv[]) {
     }
     const auto& asked = session.configData();
 #if POLLUX_CATCH_VERSION == 2
-    const bool runs = !(asked.showHelp || asked.libIdentify || asked.listTests || asked.listTags || asked.listReporters ||
-                        asked.listTestNamesOnly);
+    const bool runs = !(asked.showHelp || asked.libIdentify || asked.listTests || asked.listTags ||
+                        asked.listReporters || asked.listTestNamesOnly);
 #else
-    const bool runs = !(asked.showHelp || asked.libIdentify || asked.listTests || asked.listTags || asked.listReporters ||
-                        asked.listListeners);
+    const bool runs = !(asked.showHelp || asked.libIdentify || asked.listTests || asked.listTags ||
+                        asked.listReporters || asked.listListeners);
 #endif
     if (!runs) {
         return session.run();

@@ -205,7 +205,7 @@ class call_log {
 public:
     struct entry {
         std::string_view name;
-        std::int64_t first;  ///< the first argument when it is a number (mostly a descriptor), else 0
+        std::int64_t first; ///< the first argument when it is a number (mostly a descriptor), else 0
         std::int64_t result;
         int error; ///< errno when the result is -1, else 0
     };
@@ -233,7 +233,9 @@ public:
         return number;
     }
     /// All calls but those that read a clock.
-    [[nodiscard]] std::size_t count() const { return entries().size() - count("clock_gettime"); }
+    [[nodiscard]] std::size_t count() const {
+        return entries().size() - count("clock_gettime");
+    }
     [[nodiscard]] std::vector<entry> entries() const {
         const std::lock_guard lock(mutex_);
         return entries_;
@@ -271,7 +273,8 @@ private:
             const int error = errno;
             {
                 const std::lock_guard lock(mutex_);
-                entries_.push_back({name, number_of(args...), static_cast<std::int64_t>(result), result == -1 ? error : 0});
+                entries_.push_back(
+                    {name, number_of(args...), static_cast<std::int64_t>(result), result == -1 ? error : 0});
             }
             errno = error;
             return result;
@@ -303,16 +306,17 @@ public:
                                                       const ::timespec* limit, const ::sigset_t* mask) {
             return look_then_jump(limit, [&](const ::timespec* asked) { return real(entries, count, asked, mask); });
         }));
-        guards_.push_back(replace<SEAM(pselect)>([this](auto& real, int count, ::fd_set* read, ::fd_set* write,
-                                                        ::fd_set* except, const ::timespec* limit,
-                                                        const ::sigset_t* mask) {
-            return look_then_jump(
-                limit, [&](const ::timespec* asked) { return real(count, read, write, except, asked, mask); });
-        }));
+        guards_.push_back(
+            replace<SEAM(pselect)>([this](auto& real, int count, ::fd_set* read, ::fd_set* write, ::fd_set* except,
+                                          const ::timespec* limit, const ::sigset_t* mask) {
+                return look_then_jump(
+                    limit, [&](const ::timespec* asked) { return real(count, read, write, except, asked, mask); });
+            }));
 #ifdef __linux__
         guards_.push_back(replace<SEAM(epoll_pwait2)>([this](auto& real, int epfd, ::epoll_event* events, int size,
                                                              const ::timespec* limit, const ::sigset_t* mask) {
-            return look_then_jump(limit, [&](const ::timespec* asked) { return real(epfd, events, size, asked, mask); });
+            return look_then_jump(limit,
+                                  [&](const ::timespec* asked) { return real(epfd, events, size, asked, mask); });
         }));
         guards_.push_back(
             replace<SEAM(epoll_wait)>([this](auto& real, int epfd, ::epoll_event* events, int size, int limit) {
@@ -332,9 +336,15 @@ public:
     }
 
     /// Time since the clock's own zero.
-    [[nodiscard]] duration now() const noexcept { return duration(now_.load()); }
-    void advance(duration by) noexcept { now_.fetch_add(by.count()); }
-    void set(duration to) noexcept { now_.store(to.count()); }
+    [[nodiscard]] duration now() const noexcept {
+        return duration(now_.load());
+    }
+    void advance(duration by) noexcept {
+        now_.fetch_add(by.count());
+    }
+    void set(duration to) noexcept {
+        now_.store(to.count());
+    }
 
     /// The limits of the waits so far, -1 ns for none: what the kernel was asked.
     [[nodiscard]] std::vector<duration> waits() const {
@@ -364,7 +374,8 @@ private:
             constexpr auto last = std::numeric_limits<std::int64_t>::max();
             const auto now = now_.load();
             const auto whole = std::int64_t{limit->tv_sec};
-            now_ = whole > (last - now - limit->tv_nsec) / 1000000000 ? last : now + whole * 1000000000 + limit->tv_nsec;
+            now_ =
+                whole > (last - now - limit->tv_nsec) / 1000000000 ? last : now + whole * 1000000000 + limit->tv_nsec;
         }
         return count;
     }

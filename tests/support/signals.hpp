@@ -8,6 +8,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <fstream>
+#include <string>
 
 #include <signal.h>
 #include <sys/time.h>
@@ -61,5 +63,20 @@ private:
     }
     struct ::sigaction before_ {};
 };
+
+/// Waits until the thread with this kernel id sleeps in the kernel: a thread that announced a wait is in it then.
+inline void await_sleep(::pid_t thread) {
+    for (;;) {
+        std::ifstream file("/proc/self/task/" + std::to_string(thread) + "/stat");
+        std::string text;
+        std::getline(file, text);
+        const auto end = text.rfind(')');
+        if (end != std::string::npos && end + 2 < text.size() && text[end + 2] == 'S') {
+            return;
+        }
+        const ::timespec pause{0, 200000};
+        ::nanosleep(&pause, nullptr);
+    }
+}
 
 } // namespace test

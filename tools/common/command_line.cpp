@@ -113,8 +113,9 @@ CLI::Validator duration(pollux::clock::duration least) {
 CLI::Validator address() {
     return checked(
         [](const std::string& text) {
-            return pollux::endpoint::parse(text).is_unix() ? "'" + text + "' is no HOST:PORT; for Unix sockets there is --unix"
-                                                           : std::string();
+            return pollux::endpoint::parse(text).is_unix()
+                       ? "'" + text + "' is no HOST:PORT; for Unix sockets there is --unix"
+                       : std::string();
         },
         "");
 }

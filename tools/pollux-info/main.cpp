@@ -14,9 +14,10 @@ int main(int argc, char** argv) {
     constexpr const char* program = "pollux-info";
     try {
         bool json = false;
-        CLI::App app("Tells which mechanisms this build of pollux has and which work here, which is the default and why, and\n"
-                     "the limits that matter. Exit status: 0; 1 if there is no default (POLLUX_MECHANISM names none).\n",
-                     program);
+        CLI::App app(
+            "Tells which mechanisms this build of pollux has and which work here, which is the default and why, and\n"
+            "the limits that matter. Exit status: 0; 1 if there is no default (POLLUX_MECHANISM names none).\n",
+            program);
         app.set_version_flag("--version", std::string(program) + " of pollux " POLLUX_VERSION);
         app.add_flag("--json", json, "one JSON object");
         if (const auto status = command_line::parse(app, argc, argv)) {

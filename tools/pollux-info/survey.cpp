@@ -24,11 +24,15 @@ namespace {
 
 const char* home_of(pollux::mechanism which) noexcept {
     switch (which) {
-    case pollux::mechanism::devpoll: return "Solaris and illumos";
-    case pollux::mechanism::epoll: return "Linux";
-    case pollux::mechanism::kqueue: return "FreeBSD, NetBSD, OpenBSD, DragonFly and macOS";
+    case pollux::mechanism::devpoll:
+        return "Solaris and illumos";
+    case pollux::mechanism::epoll:
+        return "Linux";
+    case pollux::mechanism::kqueue:
+        return "FreeBSD, NetBSD, OpenBSD, DragonFly and macOS";
     case pollux::mechanism::select:
-    case pollux::mechanism::poll: break;
+    case pollux::mechanism::poll:
+        break;
     }
     return "every Unix";
 }
@@ -46,7 +50,8 @@ mechanism_facts facts_of(pollux::mechanism which) {
         const auto made = pollux::make_multiplexer(which);
         for (const auto& [bit, name] : pollux::flag_names(pollux::feature{})) {
             if (bit != 0) {
-                auto& list = pollux::has(made->supports(), static_cast<pollux::feature>(bit)) ? facts.features : facts.lacks;
+                auto& list =
+                    pollux::has(made->supports(), static_cast<pollux::feature>(bit)) ? facts.features : facts.lacks;
                 std::transform(name, name + std::strlen(name), std::back_inserter(list.emplace_back()),
                                [](char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); });
             }
@@ -113,8 +118,9 @@ survey look_around() {
     const char* const wish = std::getenv("POLLUX_MECHANISM");
     try {
         seen.chosen = pollux::default_mechanism();
-        seen.why = wish != nullptr && *wish != '\0' ? "the environment variable POLLUX_MECHANISM says so"
-                                                    : "the first that works here, of kqueue, epoll, devpoll, poll, select";
+        seen.why = wish != nullptr && *wish != '\0'
+                       ? "the environment variable POLLUX_MECHANISM says so"
+                       : "the first that works here, of kqueue, epoll, devpoll, poll, select";
     } catch (const std::exception& error) {
         seen.why = command_line::words_of(error);
     }

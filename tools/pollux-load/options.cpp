@@ -39,9 +39,10 @@ std::optional<int> parse_options(int argc, char** argv, options& parsed) {
 
     CLI::App app(description, program);
     app.set_version_flag("--version", std::string(program) + " of pollux " POLLUX_VERSION);
-    auto* const tcp = app.add_option("--connect", connect, "the server: an address or localhost; default: 127.0.0.1:7007")
-                          ->type_name("HOST:PORT")
-                          ->check(command_line::address());
+    auto* const tcp =
+        app.add_option("--connect", connect, "the server: an address or localhost; default: 127.0.0.1:7007")
+            ->type_name("HOST:PORT")
+            ->check(command_line::address());
     app.add_option("--unix", unix_path, "the server's Unix socket")
         ->type_name("PATH")
         ->check(command_line::unix_path())
@@ -49,15 +50,17 @@ std::optional<int> parse_options(int argc, char** argv, options& parsed) {
     app.add_option("--connections", parsed.connections, "default: 50")
         ->type_name("N")
         ->check(command_line::whole_number(1, 1'000'000));
-    auto* const pipeline = app.add_option("--pipeline", parsed.pipeline, "messages under way on a connection; default: 1")
-                               ->type_name("N")
-                               ->check(command_line::whole_number(1, 100'000));
+    auto* const pipeline =
+        app.add_option("--pipeline", parsed.pipeline, "messages under way on a connection; default: 1")
+            ->type_name("N")
+            ->check(command_line::whole_number(1, 100'000));
     app.add_option("--size", parsed.size, "bytes of a message; default: 64")
         ->type_name("BYTES")
         ->check(command_line::whole_number(1, std::uint64_t{1} << 30U));
-    auto* const time = app.add_option("--duration", duration, "as in 10s or 500ms; default: 3s, unless --messages is given")
-                           ->type_name("TIME")
-                           ->check(command_line::duration(std::chrono::milliseconds(1)));
+    auto* const time =
+        app.add_option("--duration", duration, "as in 10s or 500ms; default: 3s, unless --messages is given")
+            ->type_name("TIME")
+            ->check(command_line::duration(std::chrono::milliseconds(1)));
     auto* const count = app.add_option("--messages", messages, "stop after so many, all connections together")
                             ->type_name("N")
                             ->check(command_line::whole_number(1, std::uint64_t{1} << 60U));
@@ -65,15 +68,18 @@ std::optional<int> parse_options(int argc, char** argv, options& parsed) {
                            ->type_name("N")
                            ->check(positive_number())
                            ->excludes(pipeline);
-    app.add_option("--threads", parsed.threads, "default: 1")->type_name("N")->check(command_line::whole_number(1, 1024));
+    app.add_option("--threads", parsed.threads, "default: 1")
+        ->type_name("N")
+        ->check(command_line::whole_number(1, 1024));
     app.add_option("--mechanism", mechanism, "epoll, poll, select …; default: the system's best (pollux-info tells)")
         ->type_name("NAME")
         ->check(command_line::mechanism());
     app.add_option("--connect-timeout", connect_timeout, "for each connection; default: 5s")
         ->type_name("TIME")
         ->check(command_line::duration(std::chrono::milliseconds(1)));
-    auto* const json = app.add_option("--json", parsed.json_file, "write the figures there; without FILE to standard output, "
-                                                                  "in place of the table")
+    auto* const json = app.add_option("--json", parsed.json_file,
+                                      "write the figures there; without FILE to standard output, "
+                                      "in place of the table")
                            ->type_name("[FILE]")
                            ->expected(0, 1);
     app.add_flag("--quiet", parsed.quiet, "no live line, no table");

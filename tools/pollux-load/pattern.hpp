@@ -37,7 +37,9 @@ public:
     }
 
     [[nodiscard]] static std::size_t start_of(std::uint64_t connection) noexcept { return connection * 40503 % period; }
-    [[nodiscard]] static std::size_t advance(std::size_t place, std::size_t by) noexcept { return (place + by) % period; }
+    [[nodiscard]] static std::size_t advance(std::size_t place, std::size_t by) noexcept {
+        return (place + by) % period;
+    }
 
 private:
     std::array<std::byte, period + longest_piece> noise_;

@@ -67,8 +67,8 @@ std::string bytes_text(double bytes) {
 
 // Pads on the left, counting characters and not bytes.
 std::string right(const std::string& text, std::size_t width) {
-    const auto size = static_cast<std::size_t>(
-        std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+    const auto size = static_cast<std::size_t>(std::count_if(
+        text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
     return std::string(width > size ? width - size : 0, ' ') + text;
 }
 
@@ -145,8 +145,9 @@ void live_line(const figures& fresh, double seconds, std::uint64_t errors) {
     const bool colour = fancy(STDERR_FILENO);
     const auto rate = seconds > 0 ? static_cast<double>(fresh.messages) / seconds : 0;
     const auto line = right(rounded(rate), 12) + " messages/s   p50 " + right(time_text(fresh.latency.at(0.5)), 9) +
-                      "   p99 " + right(time_text(fresh.latency.at(0.99)), 9) + "   " + (colour && errors > 0 ? "\x1b[31m" : "") +
-                      grouped(errors) + " errors" + (colour && errors > 0 ? "\x1b[0m" : "");
+                      "   p99 " + right(time_text(fresh.latency.at(0.99)), 9) + "   " +
+                      (colour && errors > 0 ? "\x1b[31m" : "") + grouped(errors) + " errors" +
+                      (colour && errors > 0 ? "\x1b[0m" : "");
     std::fprintf(stderr, "\r%s\x1b[K", line.c_str());
 }
 
@@ -162,12 +163,11 @@ std::string text_report(const options& chosen, const outcome& seen) {
     const auto& total = seen.total;
     const auto& latency = total.latency;
 
-    std::string text = strong + chosen.target.to_string() + plain + ": " + grouped(chosen.connections) +
-                       (chosen.connections == 1 ? " connection, " : " connections, ") + grouped(chosen.size) +
-                       "-byte messages, " +
-                       (chosen.rate ? rounded(*chosen.rate) + " a second" : grouped(chosen.pipeline) + " under way on each") +
-                       "; " + seen.mechanism + ", " + std::to_string(chosen.threads) +
-                       (chosen.threads == 1 ? " thread\n\n" : " threads\n\n");
+    std::string text =
+        strong + chosen.target.to_string() + plain + ": " + grouped(chosen.connections) +
+        (chosen.connections == 1 ? " connection, " : " connections, ") + grouped(chosen.size) + "-byte messages, " +
+        (chosen.rate ? rounded(*chosen.rate) + " a second" : grouped(chosen.pipeline) + " under way on each") + "; " +
+        seen.mechanism + ", " + std::to_string(chosen.threads) + (chosen.threads == 1 ? " thread\n\n" : " threads\n\n");
     const auto line = [&](const char* head, const std::string& first, const std::string& second) {
         text += "  " + std::string(head) + std::string(16 - std::strlen(head), ' ') + right(first, 14) +
                 (second.empty() ? "" : right(second, 20)) + "\n";
@@ -179,8 +179,9 @@ std::string text_report(const options& chosen, const outcome& seen) {
     const auto errors = grouped(total.errors());
     text += std::string("  errors          ") + (total.errors() > 0 ? alarm : "") + right(errors, 14) + plain;
     if (total.errors() > 0) {
-        text += "   wrong bytes " + grouped(total.wrong_bytes) + ", lost connections " + grouped(total.lost_connections) +
-                ", refused " + grouped(total.refused_connections) + "\n                   first: " + total.first_error;
+        text += "   wrong bytes " + grouped(total.wrong_bytes) + ", lost connections " +
+                grouped(total.lost_connections) + ", refused " + grouped(total.refused_connections) +
+                "\n                   first: " + total.first_error;
     }
     text += "\n";
     if (total.unsent_messages > 0) {
@@ -190,14 +191,16 @@ std::string text_report(const options& chosen, const outcome& seen) {
     if (latency.count() == 0) {
         return text;
     }
-    text += std::string("\n") + strong + (chosen.rate ? "  from when a message was due to its echo" : "  round trip") + plain + "\n";
-    const std::array<std::pair<const char*, std::uint64_t>, 7> marks{{{"median", latency.at(0.5)},
-                                                                     {"90 %", latency.at(0.9)},
-                                                                     {"99 %", latency.at(0.99)},
-                                                                     {"99.9 %", latency.at(0.999)},
-                                                                     {"longest", latency.max()},
-                                                                     {"shortest", latency.min()},
-                                                                     {"mean", static_cast<std::uint64_t>(latency.mean())}}};
+    text += std::string("\n") + strong + (chosen.rate ? "  from when a message was due to its echo" : "  round trip") +
+            plain + "\n";
+    const std::array<std::pair<const char*, std::uint64_t>, 7> marks{
+        {{"median", latency.at(0.5)},
+         {"90 %", latency.at(0.9)},
+         {"99 %", latency.at(0.99)},
+         {"99.9 %", latency.at(0.999)},
+         {"longest", latency.max()},
+         {"shortest", latency.min()},
+         {"mean", static_cast<std::uint64_t>(latency.mean())}}};
     std::string heads;
     std::string values;
     for (const auto& [head, value] : marks) {

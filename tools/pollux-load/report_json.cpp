@@ -21,7 +21,8 @@ std::string json_report(const options& chosen, const outcome& seen) {
     object["lost_connections"] = total.lost_connections;
     object["refused_connections"] = total.refused_connections;
     object["unsent_messages"] = total.unsent_messages;
-    object["first_error"] = total.first_error.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(total.first_error);
+    object["first_error"] =
+        total.first_error.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(total.first_error);
     object["interrupted"] = seen.interrupted;
     auto& latency = object["latency_us"];
     latency["min"] = static_cast<double>(total.latency.min()) / 1e3;

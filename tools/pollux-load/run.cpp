@@ -25,8 +25,11 @@ constexpr auto screen_period = 250ms;
 } // namespace
 
 run::run(const options& chosen, bool live)
-    : options_(chosen), live_(live), first_(*this, 0, chosen, noise_, live ? &board_ : nullptr),
-      main_(first_.loop().make_poster()), members_(chosen.threads) {
+    : options_(chosen),
+      live_(live),
+      first_(*this, 0, chosen, noise_, live ? &board_ : nullptr),
+      main_(first_.loop().make_poster()),
+      members_(chosen.threads) {
     auto& loop = first_.loop();
     for (const int number : {SIGINT, SIGTERM}) {
         signals_.push_back(loop.on_signal(number, [this](const pollux::signal_info&) {

@@ -31,9 +31,14 @@ std::uint64_t share_of(std::uint64_t all, unsigned parts, unsigned which) noexce
 } // namespace
 
 worker::worker(run& owner, unsigned number, const options& chosen, const pattern& noise, board* live)
-    : run_(owner), options_(chosen), noise_(noise), live_(live), number_(number),
+    : run_(owner),
+      options_(chosen),
+      noise_(noise),
+      live_(live),
+      number_(number),
       loop_(pollux::reactor_options{chosen.mechanism, nullptr, pollux::signal_source::automatic}),
-      clients_(share_of(chosen.connections, chosen.threads, number)), attempts_(clients_.size()),
+      clients_(share_of(chosen.connections, chosen.threads, number)),
+      attempts_(clients_.size()),
       messages_left_(chosen.messages ? share_of(*chosen.messages, chosen.threads, number)
                                      : std::numeric_limits<std::uint64_t>::max()) {
     if (!options_.rate) {
@@ -184,7 +189,8 @@ void worker::send_due() {
 
 void worker::flush(client& to) {
     while (to.peer && !to.full && to.sent < to.allowed) {
-        const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(to.allowed - to.sent, pattern::longest_piece));
+        const auto size =
+            static_cast<std::size_t>(std::min<std::uint64_t>(to.allowed - to.sent, pattern::longest_piece));
         const auto status = to.peer.write(noise_.piece(to.write_at, size));
         if (status == pollux::write_status::failed) {
             return; // the pending read tells
@@ -264,8 +270,8 @@ bool worker::complete(const client& one) const noexcept {
 
 void worker::lose(client& gone, std::string_view why) {
     ++fresh_.lost_connections;
-    note("connection " + std::to_string(number_of(static_cast<std::size_t>(&gone - clients_.data()))) + " lost: " +
-         std::string(why));
+    note("connection " + std::to_string(number_of(static_cast<std::size_t>(&gone - clients_.data()))) +
+         " lost: " + std::string(why));
     leave(gone);
     end_if_over();
 }

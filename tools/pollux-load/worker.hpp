@@ -48,7 +48,7 @@ private:
         std::uint64_t received = 0;
         std::uint64_t permitted = 0; // messages that are due
         std::uint64_t answered = 0;
-        std::size_t partial = 0; // bytes of the message that is coming in
+        std::size_t partial = 0;  // bytes of the message that is coming in
         std::size_t write_at = 0; // places in the pattern
         std::size_t read_at = 0;
         bool full = false;

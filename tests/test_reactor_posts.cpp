@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+//
+// Posts and posters: from any thread, in order, none lost, and harmless when the reactor is gone.
+#include "support/loops.hpp"
+#include "support/signals.hpp"
+
+#include <atomic>
+#include <barrier>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace std::chrono_literals;
+using pollux::interest;
+using pollux::run_status;
+
+TEST_CASE("a post that posts itself again lets I/O and timers run [D2]", "[reactor][D2]") {
+    EACH_MECHANISM(kind);
+    pollux::reactor loop(kind);
+    const test::pipe_pair pipe;
+    std::uint64_t posts = 0;
+    std::uint64_t io = 0;
+    std::vector<std::uint64_t> posts_at_io;
+    std::function<void()> again = [&] {
+        ++posts;
+        loop.post([&] { again(); });
+    };
+    again();
+    const auto watch = loop.watch(pipe.reader, interest::readable, [&] {
+        ++io;
+        posts_at_io.push_back(posts);
+        static_cast<void>(pipe.reader.read(1));
+    });
+    for (int i = 1; i <= 100; ++i) {
+        pipe.writer.write("x");
+        static_cast<void>(loop.step());
+        CHECK(io == static_cast<std::uint64_t>(i));
+        CHECK(posts == static_cast<std::uint64_t>(i) + 1); // one a turn: what stood there when it began
+    }
+    bool fired = false;
+    const auto timer = loop.after(10ms, [&] {
+        fired = true;
+        loop.stop();
+    });
+    CHECK(loop.run() == run_status::stopped);
+    CHECK(fired);
+}
+
+TEST_CASE("what is posted in a turn runs in the next one, in order, whoever posts [D2]", "[reactor][D2]") {
+    EACH_MECHANISM(kind);
+    EACH_SIGNAL_SOURCE(source);
+    for (const auto what : test::all_kinds) {
+        INFO(what);
+        pollux::reactor loop({kind, nullptr, source});
+        std::string order;
+        test::source handler(loop, what, [&] {
+            order += 'h';
+            loop.post([&] {
+                order += '1';
+                loop.post([&] { order += '3'; });
+            });
+            loop.make_poster().post([&] { order += '2'; });
+        });
+        handler.trigger();
+        static_cast<void>(loop.step());
+        CHECK(order == "h");
+        static_cast<void>(loop.step());
+        CHECK(order == "h12");
+        static_cast<void>(loop.step());
+        CHECK(order == "h123");
+    }
+}
+
+TEST_CASE("four threads post a million times to an idle loop: none lost, first in, first out [G1]", "[reactor][G1][threads]") {
+    EACH_MECHANISM(kind);
+    constexpr std::size_t posters = 4;
+    const std::uint32_t posts = test::slow_build() ? 5000 : 250000;
+    pollux::reactor loop(kind);
+    std::array<std::uint32_t, posters> next{};
+    std::uint32_t wrong = 0;
+    std::vector<std::thread> threads;
+    for (std::size_t who = 0; who < posters; ++who) {
+        threads.emplace_back([&, who, poster = loop.make_poster()] {
+            std::uint32_t random = static_cast<std::uint32_t>(who) + 1;
+            for (std::uint32_t i = 0; i < posts; ++i) {
+                if (!poster.post([&, who, i] { wrong += next[who]++ != i ? 1U : 0U; })) {
+                    std::abort();
+                }
+                random = random * 1664525 + 1013904223;
+                if (random >> 24 == 0) {
+                    std::this_thread::yield(); // now and then the loop finds nothing and falls asleep
+                }
+            }
+        });
+    }
+    // Returns when the last poster is gone and everything that was posted has run.
+    CHECK(loop.run() == run_status::out_of_work);
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    CHECK(wrong == 0);
+    CHECK(next == std::array<std::uint32_t, posters>{posts, posts, posts, posts});
+    CHECK(loop.counters().posts == posters * posts);
+}
+
+TEST_CASE("a single post always wakes a loop that falls asleep [G1]", "[reactor][G1][threads]") {
+    EACH_MECHANISM(kind);
+    const int rounds = test::slow_build() ? 2000 : 20000;
+    pollux::reactor loop(kind);
+    std::atomic<int> seen{0};
+    std::thread other([&, poster = loop.make_poster()] {
+        for (int i = 1; i <= rounds; ++i) {
+            poster.post([&seen, i] { seen.store(i); });
+            // Nothing else can wake the loop: a lost wake-up ends here, and with the watchdog.
+            while (seen.load() != i) {
+                std::this_thread::yield();
+            }
+        }
+    });
+    CHECK(loop.run() == run_status::out_of_work);
+    other.join();
+    CHECK(seen == rounds);
+}
+
+TEST_CASE("posters outlive a reactor that stops and dies under them [G2]", "[reactor][G2][threads]") {
+    EACH_MECHANISM(kind);
+    constexpr int posters = 4;
+    const int rounds = test::slow_build() ? 300 : 10000;
+    struct outcome {
+        std::atomic<int> made{0};
+        std::atomic<int> destroyed{0};
+        int run = 0; // by the loop's thread
+    };
+    struct closure {
+        outcome* seen;
+        explicit closure(outcome& to) : seen(&to) { ++seen->made; }
+        closure(closure&& other) noexcept : seen(std::exchange(other.seen, nullptr)) {}
+        ~closure() {
+            if (seen != nullptr) {
+                ++seen->destroyed;
+            }
+        }
+        void operator()() const { ++seen->run; }
+    };
+    std::barrier gate(posters + 1);
+    std::atomic<outcome*> current{nullptr};
+    std::array<pollux::poster, posters> handles;
+    std::atomic<bool> over{false};
+    std::vector<std::thread> threads;
+    for (auto& handle : handles) {
+        threads.emplace_back([&] {
+            for (;;) {
+                gate.arrive_and_wait();
+                if (over) {
+                    return;
+                }
+                while (handle.post(closure(*current.load()))) {
+                    std::this_thread::yield();
+                }
+                handle.wake();
+                handle.stop();
+                gate.arrive_and_wait();
+            }
+        });
+    }
+    int bad = 0;
+    for (int round = 0; round < rounds; ++round) {
+        outcome seen;
+        current = &seen;
+        std::optional<pollux::reactor> loop(std::in_place, kind);
+        for (auto& handle : handles) {
+            handle = loop->make_poster();
+        }
+        gate.arrive_and_wait();
+        for (int turn = 0; turn < round % 4; ++turn) {
+            static_cast<void>(loop->run_once(100us));
+        }
+        loop->post([&] { loop->stop(); });
+        bad += loop->run() == run_status::stopped ? 0 : 1;
+        const int run = seen.run;
+        loop.reset();
+        bad += seen.run == run ? 0 : 1;
+        gate.arrive_and_wait();
+        bad += seen.made == seen.destroyed ? 0 : 1;
+        bad += seen.made >= posters ? 0 : 1;
+    }
+    over = true;
+    gate.arrive_and_wait();
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    CHECK(bad == 0);
+}
+
+TEST_CASE("a post never blocks on a full wake-up counter, and the loop wakes [G3]", "[reactor][G3]") {
+    EACH_MECHANISM(kind);
+    pollux::reactor loop(kind);
+    const auto watched = loop.interests();
+    REQUIRE(watched.size() == 1); // the wake-up descriptor
+    const std::uint64_t almost_full = ~std::uint64_t{0} - 1;
+    if (::write(watched[0].fd, &almost_full, sizeof almost_full) != sizeof almost_full) {
+        test::skip("the wake-up descriptor of this system is no counter");
+    }
+    int calls = 0;
+    for (int i = 0; i < 10; ++i) {
+        loop.post([&] { ++calls; });
+        loop.wake();
+    }
+    CHECK(loop.run() == run_status::out_of_work);
+    CHECK(calls == 10);
+    // The counter has been read: the loop is idle again.
+    const auto tick = loop.after(1h, [] {});
+    const auto turns = loop.counters().turns;
+    static_cast<void>(loop.run_once(10ms));
+    static_cast<void>(loop.run_once(10ms));
+    CHECK(loop.counters().turns == turns + 2);
+}
+
+TEST_CASE("after one post the loop is idle again: no spinning [G4]", "[reactor][G4][threads]") {
+    EACH_MECHANISM(kind);
+    pollux::reactor loop(kind);
+    const auto poster = loop.make_poster();
+    std::uint64_t turns = 0;
+    std::thread other([poster, &loop, &turns] { poster.post([&] { turns = loop.counters().turns; }); });
+    static_cast<void>(loop.run_once(5s));
+    static_cast<void>(loop.step());
+    other.join();
+    CHECK(turns > 0);
+    const auto before = test::processor_time();
+    const auto end = loop.after(500ms, [&] { loop.stop(); });
+    turns = loop.counters().turns;
+    CHECK(loop.run() == run_status::stopped);
+    CHECK(loop.counters().turns - turns <= 3);
+    if (!test::slow_build()) {
+        CHECK(test::processor_time() - before <= 10ms);
+    }
+}
+
+TEST_CASE("run() goes on while there is a registration, a post or a poster, and no longer", "[reactor]") {
+    EACH_MECHANISM(kind);
+    EACH_SIGNAL_SOURCE(source);
+    pollux::reactor loop({kind, nullptr, source});
+    CHECK(loop.run() == run_status::out_of_work);
+    CHECK(loop.run_once() == run_status::out_of_work);
+    CHECK(loop.step() == run_status::out_of_work);
+    int calls = 0;
+    loop.post([&] { loop.post([&] { ++calls; }); });
+    CHECK(loop.run() == run_status::out_of_work);
+    CHECK(calls == 1);
+    {
+        // Any registration keeps it, a silent one too.
+        const test::pipe_pair pipe;
+        const auto watch = loop.watch(pipe.reader, interest::none, [] {});
+        CHECK(loop.run_once(1ms) == run_status::turned);
+    }
+    {
+        const auto signal = loop.on_signal(SIGUSR1, [] {});
+        CHECK(loop.run_once(1ms) == run_status::turned);
+    }
+    CHECK(loop.step() == run_status::out_of_work);
+    {
+        pollux::poster one = loop.make_poster();
+        const pollux::poster copy = one;
+        const pollux::poster moved = std::move(one);
+        one = copy;
+        CHECK(loop.run_once(1ms) == run_status::turned);
+    }
+    CHECK(loop.step() == run_status::turned); // the news that the last poster is gone
+    CHECK(loop.step() == run_status::out_of_work);
+    // The last poster may go inside a handler, even inside the closure that it has posted.
+    auto poster = loop.make_poster();
+    loop.post([own = std::move(poster), &calls] {
+        ++calls;
+        static_cast<void>(own);
+    });
+    CHECK(loop.run() == run_status::out_of_work);
+    CHECK(calls == 2);
+    CHECK_FALSE(pollux::poster().post([] {}));
+    pollux::poster().wake();
+    pollux::poster().stop();
+}
+
+TEST_CASE("the last poster goes in another thread, and the sleeping loop returns", "[reactor][threads]") {
+    EACH_MECHANISM(kind);
+    for (int round = 0; round < 50; ++round) {
+        pollux::reactor loop(kind);
+        std::thread other([poster = loop.make_poster()]() mutable {
+            std::this_thread::yield();
+            poster = pollux::poster();
+        });
+        CHECK(loop.run() == run_status::out_of_work);
+        other.join();
+    }
+}
