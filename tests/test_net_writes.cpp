@@ -4,7 +4,9 @@
 // Writing: order, bounds, marks, and what a handler may do while it is told.
 #include "support/net.hpp"
 
+#include <atomic>
 #include <memory>
+#include <thread>
 
 using namespace std::chrono_literals;
 using pollux::write_status;
@@ -260,6 +262,31 @@ TEST_CASE("stream: exceptions and stop() in write handlers lose none of the othe
         }
     }
     CHECK(order == std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10});
+}
+
+TEST_CASE("stream: stop() from another thread at any moment loses no write handler [G5]", "[net][stream][G5][threads]") {
+    EACH_MECHANISM(kind);
+    pollux::reactor loop(kind);
+    test::peer_pair pair(loop, family::unix_pair);
+    std::atomic<bool> over = false;
+    std::thread stopper([&over, handle = loop.make_poster()] {
+        while (!over) {
+            handle.stop();
+            std::this_thread::yield();
+        }
+    });
+    int told = 0;
+    const int count = test::slow_build() ? 200 : 2000;
+    for (int i = 0; i < count; ++i) {
+        pair.near.write(test::bytes_of("x"), [&](pollux::result<std::size_t>) { ++told; });
+    }
+    const auto limit = loop.after(test::patience(), [] {});
+    while (told < count && limit) {
+        loop.run_once(1ms);
+    }
+    over = true;
+    stopper.join();
+    CHECK(told == count);
 }
 
 TEST_CASE("stream: the marks are checked, and changing them acts at once", "[net][stream]") {

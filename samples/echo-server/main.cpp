@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The pollux authors
 //
-// A server that sends back what it gets: TCP and Unix sockets, several threads, limits, draining. echo-minimal.cpp beside
-// it is the same without all that.
+// A server that sends back what it gets: TCP and Unix sockets, several threads, limits, draining. echo-minimal.cpp
+// is the same without all that.
 #include "log.hpp"
 #include "options.hpp"
 #include "server.hpp"

@@ -18,8 +18,8 @@ namespace echo {
 
 namespace {
 
-// With SO_REUSEPORT several servers of one user can listen at one address, each getting a part of the connections. Nobody
-// who starts a second one by mistake wants that, so first try whether the address is free.
+// With SO_REUSEPORT several servers of one user can listen at one address, each getting a part of the connections.
+// Nobody who starts a second one by mistake wants that, so first try whether the address is free.
 void expect_free(pollux::reactor& loop, const pollux::endpoint& where) {
     if (where.port() != 0) {
         const pollux::listener alone(loop, where, [](const pollux::stream&) {});

@@ -19,7 +19,7 @@
 
 namespace echo {
 
-/// The process: one worker in the thread that runs it, the others in threads of their own; signals, draining, statistics.
+/// The process: one worker in the thread that runs it, the others in their own; signals, draining, statistics.
 class server {
 public:
     /// Listens everywhere and starts the threads. Errors: whatever cannot be set up, as system_error.

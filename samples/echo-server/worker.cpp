@@ -223,8 +223,8 @@ void worker::remove(session& gone) {
     finish_if_empty();
 }
 
-// Draining. There is no telling whether a peer is in the middle of a message, or whether it will close when told the end.
-// Hence: those that were silent for a moment and have had all their bytes are told the end; after a while the others too;
+// Draining. There is no telling whether a peer is in the middle of a message, or whether it will close when told the
+// end. Hence: those that were silent for a moment and have had all their bytes are told; after a while the others too;
 // when the time is up, whoever has not closed is cut.
 
 void worker::drain() {

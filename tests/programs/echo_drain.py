@@ -67,7 +67,8 @@ def who_does_not_close(tally, program, mechanism):
         tally.check(f"cut: exit 0 [{mechanism}]", server.end() == 0, server.stderr())
         took = time.monotonic() - began
         tally.check(f"cut: after --drain-timeout [{mechanism}]", 0.7 <= took < LIMIT / 2, f"{took} s")
-        tally.check(f"cut: it says how many [{mechanism}]", "3 connections had to be cut" in server.stderr(), server.stderr())
+        tally.check(f"cut: it says how many [{mechanism}]", "3 connections had to be cut" in server.stderr(),
+                    server.stderr())
         for peer in peers:
             peer.close()
 
@@ -104,7 +105,8 @@ def under_load(tally, program, load):
         began = time.monotonic()
         tally.check("drain under load: exit 0", server.end() == 0, server.stderr())
         tally.check("drain under load: soon", time.monotonic() - began < 5, f"{time.monotonic() - began} s")
-        tally.check("drain under load: nobody was cut", "every connection has ended" in server.stderr(), server.stderr())
+        tally.check("drain under load: nobody was cut", "every connection has ended" in server.stderr(),
+                    server.stderr())
         error = driver.communicate(timeout=LIMIT)[1]
         tally.check("drain under load: the client is told the end", driver.returncode == 1 and "has closed it" in error,
                     f"exit {driver.returncode}: {error}")

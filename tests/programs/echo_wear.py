@@ -46,7 +46,8 @@ def killed_clients(tally, program, mechanism, sanitized):
                     f"{server.descriptors()}, {descriptors} before")
         if not sanitized:
             grown = server.resident() - memory
-            tally.check(f"{KILLS} killed clients leave no memory [{mechanism}]", grown <= 256 * 1024, f"{grown} bytes more")
+            tally.check(f"{KILLS} killed clients leave no memory [{mechanism}]", grown <= 256 * 1024,
+                        f"{grown} bytes more")
         with connect(server.address) as peer:
             tally.check(f"killed clients: after [{mechanism}]", echoes(peer))
         tally.check(f"killed clients: exit [{mechanism}]", server.end() == 0, server.stderr())
@@ -87,7 +88,7 @@ def killed_while_sending(tally, program, mechanism):
 
 
 def idle_server(tally, program, kinds):
-    """Watches several servers at a time: one for each mechanism, with two threads, timers armed and connections open."""
+    """Watches several servers at a time: one a mechanism, with two threads, timers armed, connections open."""
     if shutil.which("strace") is None:
         tally.skip("an idle server makes no system call", "there is no strace")
         return

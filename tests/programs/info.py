@@ -19,7 +19,8 @@ def main():
     info = sys.argv[1]
     tally = Tally("info")
     done = run(info)
-    tally.check("text", done.returncode == 0 and all(name in done.stdout for name in NAMES) and not done.stderr, done.stdout)
+    tally.check("text", done.returncode == 0 and all(name in done.stdout for name in NAMES) and not done.stderr,
+                done.stdout + done.stderr)
     done = run(info, "--json")
     facts = json.loads(done.stdout)
     tally.check("JSON: the five mechanisms", list(facts["mechanisms"]) == NAMES, facts)
@@ -28,10 +29,13 @@ def main():
                     each["built"] >= each["usable"] and (each["why_not"] is None) == each["usable"], each)
     tally.check("poll and select are everywhere", facts["mechanisms"]["poll"]["usable"] and
                 facts["mechanisms"]["select"]["usable"])
-    best = next(name for name in ("kqueue", "epoll", "devpoll", "poll", "select") if facts["mechanisms"][name]["usable"])
-    tally.check("the default", facts["default"] == best and "the first that works here" in facts["default_because"], facts)
+    order = ("kqueue", "epoll", "devpoll", "poll", "select")
+    best = next(name for name in order if facts["mechanisms"][name]["usable"])
+    tally.check("the default",
+                facts["default"] == best and "the first that works here" in facts["default_because"], facts)
     chosen = json.loads(run(info, "--json", env=environment(POLLUX_MECHANISM="select")).stdout)
-    tally.check("POLLUX_MECHANISM", chosen["default"] == "select" and "POLLUX_MECHANISM" in chosen["default_because"], chosen)
+    tally.check("POLLUX_MECHANISM",
+                chosen["default"] == "select" and "POLLUX_MECHANISM" in chosen["default_because"], chosen)
     soft, hard = (str(limit) if limit != resource.RLIM_INFINITY else "unlimited"
                   for limit in resource.getrlimit(resource.RLIMIT_NOFILE))
     limits = facts["limits"]

@@ -20,8 +20,8 @@ import time
 
 from programs import LIMIT, Server, Tally, environment, mechanisms, run, wait_until
 
-KEYS = {"messages", "bytes", "seconds", "messages_per_second", "errors", "wrong_bytes", "lost_connections", "latency_us",
-        "connections", "size", "pipeline", "mechanism", "threads"}
+KEYS = {"messages", "bytes", "seconds", "messages_per_second", "errors", "wrong_bytes", "lost_connections",
+        "latency_us", "connections", "size", "pipeline", "mechanism", "threads"}
 LATENCIES = ("p50", "p90", "p99", "p999", "max", "mean")
 
 
@@ -67,7 +67,8 @@ def good_server(tally, load, server, mechanism):
     def drive(name, *arguments):
         done = run(load, "--connect", server.address, "--mechanism", mechanism, "--json", *arguments)
         figures = figures_of(done)
-        tally.check(f"{name} [{mechanism}]", done.returncode == 0 and sound(figures) and figures["mechanism"] == mechanism,
+        tally.check(f"{name} [{mechanism}]",
+                    done.returncode == 0 and sound(figures) and figures["mechanism"] == mechanism,
                     f"exit {done.returncode}: {done.stdout} {done.stderr}")
         return figures
 
@@ -207,10 +208,10 @@ def silent_listener(tally, load):
 
 
 def stopped_server(tally, load, program):
-    """No coordinated omission: a server that stands still for a while is seen by every message that was due meanwhile."""
+    """No coordinated omission: every message that was due while the server stood still tells of it."""
     with Server(program) as server:
-        driver = subprocess.Popen([load, "--connect", server.address, "--connections", "10", "--rate", "1000", "--duration",
-                                   "2s", "--json"], stdout=subprocess.PIPE, text=True, env=environment())
+        driver = subprocess.Popen([load, "--connect", server.address, "--connections", "10", "--rate", "1000",
+                                   "--duration", "2s", "--json"], stdout=subprocess.PIPE, text=True, env=environment())
         time.sleep(0.5)
         server.signal(signal.SIGSTOP)
         time.sleep(0.6)

@@ -22,8 +22,8 @@ namespace command_line {
 inline constexpr int failed = 1;
 inline constexpr int misused = 2;
 
-/// Fills what the options are bound to. A status: the program ends with it (help was asked for, or something is wrong, which
-/// has been told).
+/// Fills what the options are bound to. A status: the program ends with it (help was asked for, or something is
+/// wrong, which has been told).
 [[nodiscard]] std::optional<int> parse(CLI::App& app, int argc, char** argv);
 
 /// One line on standard error, whatever the text holds.

@@ -8,7 +8,7 @@
 
 namespace load {
 
-/// Counts of times in nanoseconds, in buckets whose width is at most 1/128 of their value: quantiles are right to 0.8 %.
+/// Counts of times in nanoseconds, in buckets whose width is at most 1/128 of their value: quantiles are true to 1 %.
 /// 0 and everything below 128 ns is exact; 58 KiB, whatever is recorded.
 class histogram {
 public:

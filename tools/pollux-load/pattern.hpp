@@ -9,9 +9,9 @@
 
 namespace load {
 
-/// What connections send: byte n of a connection is byte (start + n) mod period of one block of noise, and each connection
-/// starts elsewhere. So a byte that was lost, doubled, swapped or sent to another connection shows, any piece can be sent
-/// and compared as it lies, and nothing has to be made or kept. The period is prime: messages of equal size all differ.
+/// What connections send: byte n of a connection is byte (start + n) mod period of one block of noise, and each
+/// connection starts elsewhere. So a byte that was lost, doubled, swapped or sent to another connection shows, any piece
+/// can be sent and compared as it lies, and nothing has to be made or kept. The period is prime: messages of equal size all differ.
 class pattern {
 public:
     static constexpr std::size_t period = 65521;

@@ -22,8 +22,8 @@ namespace load {
 
 class run;
 
-/// One thread's share of the connections: connects them, drives them, compares what comes back. Made, used and destroyed
-/// in its own thread; tells `run` when all are connected and when all is over.
+/// One thread's share of the connections: connects them, drives them, compares what comes back. Made, used and
+/// destroyed in its own thread; tells `run` when all are connected and when all is over.
 class worker {
 public:
     worker(run& owner, unsigned number, const options& chosen, const pattern& noise, board* live);
