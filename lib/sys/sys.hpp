@@ -12,6 +12,7 @@
 #include <cstddef>
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/select.h>

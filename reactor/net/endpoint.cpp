@@ -4,6 +4,8 @@
 
 #include <pollux/core/error.hpp>
 
+#include "lib/sys/sys.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -11,9 +13,7 @@
 #include <iterator>
 
 #include <arpa/inet.h>
-#include <net/if.h>
 #include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 
 namespace pollux::inline POLLUX_ABI {
@@ -48,7 +48,7 @@ endpoint parse_ipv6(std::string_view text, std::string_view host, std::uint16_t 
     const auto percent = host.find('%');
     if (percent != std::string_view::npos) {
         const std::string zone(host.substr(percent + 1));
-        scope = ::if_nametoindex(zone.c_str());
+        scope = sys::if_nametoindex(zone.c_str());
         if (scope == 0) {
             const auto [end, error] = std::from_chars(zone.data(), zone.data() + zone.size(), scope);
             if (error != std::errc() || end != zone.data() + zone.size()) {
