@@ -49,6 +49,12 @@ struct mailbox {
         }
     }
 
+    /// Any thread, signal handlers. Remembered until a wait has ended: the loop may take the news before it waits.
+    void wake() noexcept {
+        woken.store(true);
+        notify();
+    }
+
     // The loop's side.
 
     /// From here on news ring the alarm. Returns whether there are some already.
@@ -74,6 +80,7 @@ struct mailbox {
     std::atomic<bool> news = false;
     std::atomic<bool> asleep = true; // outside run() somebody else may be waiting for fd()
     std::atomic<bool> stop = false;
+    std::atomic<bool> woken = false;
     std::atomic<int> posters = 0;
     waker alarm;
 };

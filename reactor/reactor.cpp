@@ -97,7 +97,7 @@ bool poster::post(callback<void()> work, source_location where) const {
 
 void poster::wake() const noexcept {
     if (box_) {
-        box_->notify();
+        box_->wake();
     }
 }
 
@@ -147,7 +147,7 @@ poster reactor::make_poster() {
 }
 
 void reactor::wake() noexcept {
-    core_->box->notify();
+    core_->box->wake();
 }
 
 void reactor::stop() noexcept {

@@ -209,7 +209,7 @@ clock::time_point core::wait_deadline(timeout limit) {
     if (!limit.forever()) {
         deadline = std::min(deadline, saturated_add(driver->now(), limit.length()));
     }
-    return box->fall_asleep() || stop_requested() ? look : deadline;
+    return box->fall_asleep() || box->woken.load() || stop_requested() ? look : deadline;
 }
 
 void core::wait(timeout limit) {
@@ -223,6 +223,9 @@ void core::wait(timeout limit) {
         survive(failed);
     }
     box->wake_up();
+    if (box->woken.load()) {
+        box->woken.store(false);
+    }
     now_.reset();
     counters.events += events_.size();
 }

@@ -359,6 +359,9 @@ TEST_CASE("select: a set that does not change costs one call per wait", "[select
 }
 
 TEST_CASE("epoll: epoll_pwait2 for fractions of a millisecond only [GEN-28]", "[epoll][seam][GEN-28]") {
+    if (test::under_valgrind()) {
+        test::skip("valgrind knows no epoll_pwait2");
+    }
     seam::virtual_clock time;
     epoll set;
     seam::call_log log;
@@ -413,6 +416,9 @@ TEST_CASE("epoll: usable says no where the kernel has none [GEN-04]", "[epoll][s
 }
 
 TEST_CASE("epoll: ENOSYS from epoll_pwait2 falls back for good and rounds up [GEN-28]", "[epoll][seam][GEN-28]") {
+    if (test::under_valgrind()) {
+        test::skip("valgrind knows no epoll_pwait2");
+    }
     // In a child: what the library learns about the kernel lasts as long as the process.
     const auto child = test::run_in_child([] {
         seam::virtual_clock time;

@@ -157,6 +157,9 @@ TEST_CASE("contract 4: ENOMEM from the wait is told, never \"no events\", and su
 
 TEST_CASE("contract 4: 1,000 limits of less than 3 ms: none early, at most two waits each (E7)",
           "[multiplexer][seam][E7]") {
+    if (test::under_valgrind()) {
+        test::skip("valgrind knows no epoll_pwait2");
+    }
     EACH_MECHANISM(kind);
     const auto mux = make_multiplexer(kind);
     seam::virtual_clock time;
@@ -174,6 +177,9 @@ TEST_CASE("contract 4: 1,000 limits of less than 3 ms: none early, at most two w
 }
 
 TEST_CASE("contract 4: without epoll_pwait2 limits round up to milliseconds [GEN-28]", "[multiplexer][seam][GEN-28]") {
+    if (test::under_valgrind()) {
+        test::skip("valgrind knows no epoll_pwait2");
+    }
     // In a child: what the library learns about the kernel lasts as long as the process.
     const auto child = test::run_in_child([] {
         seam::virtual_clock time;

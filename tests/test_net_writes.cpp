@@ -268,6 +268,8 @@ TEST_CASE("stream: stop() from another thread at any moment loses no write handl
     EACH_MECHANISM(kind);
     pollux::reactor loop(kind);
     test::peer_pair pair(loop, family::unix_pair);
+    auto far = test::stream_of(loop, std::move(pair.far));
+    const test::reader got(far, false);
     std::atomic<bool> over = false;
     std::thread stopper([&over, handle = loop.make_poster()] {
         while (!over) {

@@ -91,11 +91,11 @@ TEST_CASE("stop() wakes a sleeping loop from another thread [G5]", "[reactor][G5
     EACH_MECHANISM(kind);
     for (const auto how : {way::run, way::run_once}) {
         for (const bool by_poster : {false, true}) {
-            for (int round = 0; round < (test::slow_build() ? 20 : 200); ++round) {
+            for (test::rounds rounds(200, 20); rounds.next();) {
                 pollux::reactor loop(kind);
                 auto poster = loop.make_poster();
                 std::thread other([&] {
-                    for (int i = 0; i < round % 8; ++i) {
+                    for (int i = 0; i < rounds.done() % 8; ++i) {
                         std::this_thread::yield();
                     }
                     by_poster ? poster.stop() : loop.stop();
@@ -136,7 +136,8 @@ TEST_CASE("wake() ends a wait without running anything, from another thread too"
     const auto keep = loop.after(1h, [] {});
     loop.wake();
     CHECK(loop.run_once() == run_status::turned);
-    for (int round = 0; round < 100; ++round) {
+    for (test::rounds rounds(2000, 300); rounds.next();) {
+        // It may come before the wait, in it, or while the turn begins: each time this one ends.
         std::thread other([&] { loop.wake(); });
         CHECK(loop.run_once() == run_status::turned);
         other.join();

@@ -27,7 +27,7 @@ constexpr std::array errc_entries{
     errc_entry{errc::not_registered, std::errc::no_such_file_or_directory, "descriptor is not registered"},
     errc_entry{errc::already_registered, std::errc::file_exists, "descriptor is already registered"},
     errc_entry{errc::concurrent_use, std::errc::device_or_resource_busy, "already in use; one at a time"},
-    errc_entry{errc::not_supported, std::errc::not_supported, "not supported by this mechanism"},
+    errc_entry{errc::not_supported, std::errc::not_supported, "not supported here"},
     errc_entry{errc::interrupted, std::errc::interrupted, "interrupted by the wait's own hook"},
     errc_entry{errc::descriptor_too_large, std::errc::value_too_large, "descriptor number is too large"},
     errc_entry{errc::write_limit, std::errc::no_buffer_space, "more unsent bytes than the stream's limit allows"},

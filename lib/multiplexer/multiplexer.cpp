@@ -236,7 +236,7 @@ mechanism default_mechanism() {
     }
     if (!usable(*asked)) {
         throw_error(errc::not_supported,
-                    "POLLUX_MECHANISM=" + std::string(name) + "; available here: " + names_of(all));
+                    "POLLUX_MECHANISM=" + std::string(name) + " (this system has " + names_of(all) + ")");
     }
     return *asked;
 }
@@ -244,7 +244,7 @@ mechanism default_mechanism() {
 std::unique_ptr<multiplexer> make_multiplexer(mechanism which) {
     if (!usable(which)) {
         throw_error(errc::not_supported,
-                    std::string(to_string(which)) + "; available here: " + names_of(available_mechanisms()));
+                    std::string(to_string(which)) + " (this system has " + names_of(available_mechanisms()) + ")");
     }
     return row_of(which).make();
 }

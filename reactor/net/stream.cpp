@@ -213,8 +213,12 @@ void stream::close(clock::duration linger) noexcept {
     const auto token = this->token();
     const slot_index index = slot_table::index_of(token);
     const callback_base dropped(std::move(owner.slots.head(index).callable));
+    auto& socket = part(owner, index);
+    if ((socket.state & (broken | buffered)) == broken || (socket.state & (ended | buffered)) == ended) {
+        reset(); // nothing to send, or nobody to wait for
+        return;
+    }
     try {
-        auto& socket = part(owner, index);
         auto& extra = need_extra(owner, socket);
         extra.drained = nullptr;
         extra.writes.clear();

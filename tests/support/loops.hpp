@@ -5,6 +5,7 @@
 #pragma once
 
 #include "support/fds.hpp"
+#include "support/signals.hpp"
 #include "support/test.hpp"
 
 #include <pollux/reactor/reactor.hpp>
@@ -23,6 +24,22 @@
     INFO("signals: " << (source == pollux::signal_source::signalfd ? "signalfd" : "self_pipe"))
 
 namespace test {
+
+/// For tests whose rounds hand the processor from thread to thread: on a busy machine they stop when time is up, and
+/// have then made fewer.
+class rounds {
+public:
+    rounds(int most, int most_if_slow) : most_(slow_build() ? most_if_slow : most) {}
+    [[nodiscard]] bool next() {
+        return done_ < most_ && watch_.elapsed() < std::chrono::seconds(slow_build() ? 60 : 6) && ++done_ > 0;
+    }
+    [[nodiscard]] int done() const noexcept { return done_; }
+
+private:
+    int most_;
+    int done_ = 0;
+    stopwatch watch_;
+};
 
 /// Time that stands still until it is moved.
 class manual_time final : public pollux::time_source {

@@ -26,12 +26,16 @@
 
 namespace test {
 
-bool slow_build() noexcept {
-    static const bool slow = [] {
+bool under_valgrind() noexcept {
+    static const bool answer = [] {
         const char* const preload = std::getenv("LD_PRELOAD");
-        return POLLUX_SANITIZED != 0 || (preload != nullptr && std::strstr(preload, "vgpreload") != nullptr);
+        return preload != nullptr && std::strstr(preload, "vgpreload") != nullptr;
     }();
-    return slow;
+    return answer;
+}
+
+bool slow_build() noexcept {
+    return POLLUX_SANITIZED != 0 || under_valgrind();
 }
 
 namespace {

@@ -246,7 +246,8 @@ private:
     return {loop, to_unique(std::move(fd))};
 }
 
-/// A stream and, as its peer, a descriptor in the test's own hands: TCP or Unix.
+/// A stream and, as its peer, a descriptor in the test's own hands: TCP or Unix. A megabyte does not fit between them:
+/// the kernel would let a TCP buffer grow now and then.
 enum class family { tcp, unix_pair };
 struct peer_pair {
     pollux::stream near;
@@ -254,6 +255,8 @@ struct peer_pair {
     peer_pair(pollux::reactor& loop, family kind) {
         if (kind == family::tcp) {
             tcp_pair pair;
+            constexpr int size = 200 * 1024;
+            must(::setsockopt(pair.a.get(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size), "setsockopt(SO_SNDBUF)");
             near = stream_of(loop, std::move(pair.a));
             far = std::move(pair.b);
         } else {

@@ -270,11 +270,12 @@ private:
     void watch(std::string_view name) {
         guards_.push_back(replace<Member>([this, name](auto& real, auto... args) {
             const auto result = real(args...);
+            const auto number = static_cast<std::int64_t>(result);
             const int error = errno;
             {
                 const std::lock_guard lock(mutex_);
                 entries_.push_back(
-                    {name, number_of(args...), static_cast<std::int64_t>(result), result == -1 ? error : 0});
+                    {name, number_of(args...), number, number == -1 ? error : 0});
             }
             errno = error;
             return result;

@@ -32,6 +32,9 @@ namespace test {
 /// True under a sanitizer or valgrind: loops may be shorter there, limits on time longer.
 [[nodiscard]] bool slow_build() noexcept;
 
+/// True under valgrind, which knows no epoll_pwait2 and has an operator new of its own.
+[[nodiscard]] bool under_valgrind() noexcept;
+
 /// What a function throws as std::system_error; an empty code when it throws nothing.
 template <class Function>
 std::error_code error_of(Function&& function) {

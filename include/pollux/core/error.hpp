@@ -16,7 +16,7 @@ enum class errc {
     not_registered,       ///< this descriptor is not known here (no_such_file_or_directory)
     already_registered,   ///< this descriptor is known here already (file_exists)
     concurrent_use,       ///< a second use of something that allows one at a time (device_or_resource_busy)
-    not_supported,        ///< this mechanism cannot do it (not_supported)
+    not_supported,        ///< this system or mechanism cannot do it (not_supported)
     interrupted,          ///< the interrupt hook asked to leave the wait (interrupted)
     descriptor_too_large, ///< at or above FD_SETSIZE, or beyond any limit of the system (value_too_large)
     write_limit,          ///< more was written than the stream's high-water mark allows (no_buffer_space)

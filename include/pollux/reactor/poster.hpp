@@ -15,7 +15,7 @@ struct mailbox;
 } // namespace detail
 
 /// Posts to a reactor from any thread, and may outlive it. While one exists, the reactor's run() does not return for want of work.
-/// Copies may be used by different threads; one object by one thread at a time.
+/// post(), wake() and stop() of one object may be called by several threads at once; assigning to it may not.
 class POLLUX_API poster {
 public:
     poster() noexcept = default;
