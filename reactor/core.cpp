@@ -62,7 +62,7 @@ void core::shut_down() noexcept {
     driver.reset();
     signals.shut_down();
     box.reset(); // with its descriptor, unless posters are left
-    release(); // the slots stay as long as registrations look at them
+    release();   // the slots stay as long as registrations look at them
 }
 
 void core::check_open() const {

@@ -20,7 +20,8 @@ struct served_listener {
     std::vector<test::owned_fd> clients;
     explicit served_listener(pollux::mechanism kind, pollux::listen_options options = {}) : loop(kind) {
         loop.on_diagnostic([this](const pollux::diagnostic& what) { told.push_back(what); });
-        source = pollux::listener(loop, test::any_port(), [this](pollux::stream) { ++accepted; }, options);
+        source = pollux::listener(
+            loop, test::any_port(), [this](pollux::stream) { ++accepted; }, options);
     }
     void connect() { clients.push_back(test::tcp_client(source.local().port())); }
 };
@@ -69,7 +70,8 @@ TEST_CASE("listener: out of something, it tells once an episode and comes back [
     }
 }
 
-TEST_CASE("listener: a connection's own error is skipped, and the next one served [C11]", "[net][listener][C11][seam]") {
+TEST_CASE("listener: a connection's own error is skipped, and the next one served [C11]",
+          "[net][listener][C11][seam]") {
     EACH_MECHANISM(kind);
     const int error = GENERATE(ECONNABORTED, EPROTO, EPERM, EINTR, ENETDOWN, EHOSTUNREACH, ETIMEDOUT);
     const std::uint64_t times = GENERATE(1U, 3U, 63U);
@@ -85,7 +87,8 @@ TEST_CASE("listener: a connection's own error is skipped, and the next one serve
     CHECK(refused.hits() == times);
 }
 
-TEST_CASE("listener: an error that stays does not spin, is told once, and ends when it ends [C11]", "[net][listener][C11][seam]") {
+TEST_CASE("listener: an error that stays does not spin, is told once, and ends when it ends [C11]",
+          "[net][listener][C11][seam]") {
     EACH_MECHANISM(kind);
     const int error = GENERATE(ECONNABORTED, EPROTO, EPERM, EINTR, ENOSYS);
     const unsigned at_most = GENERATE(64U, 5U);

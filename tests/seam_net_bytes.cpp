@@ -23,10 +23,16 @@ TEST_CASE("stream: short counts, EAGAIN and EINTR at random lose and double noth
         // What a call does: the whole, a part, or nothing.
         const auto play = [&random, most](std::size_t asked) -> std::ptrdiff_t {
             switch (random() % 8) {
-            case 0: errno = EAGAIN; return -1;
-            case 1: errno = EINTR; return -1;
-            case 2: return static_cast<std::ptrdiff_t>(asked);
-            default: return static_cast<std::ptrdiff_t>(std::min(asked, 1 + random() % most));
+            case 0:
+                errno = EAGAIN;
+                return -1;
+            case 1:
+                errno = EINTR;
+                return -1;
+            case 2:
+                return static_cast<std::ptrdiff_t>(asked);
+            default:
+                return static_cast<std::ptrdiff_t>(std::min(asked, 1 + random() % most));
             }
         };
         SEAM_REPLACE(send, [&](auto& real, int fd, const void* bytes, std::size_t size, int flags) {
@@ -135,7 +141,8 @@ TEST_CASE("stream: an echo session of 1,000 messages costs one recv and one send
     CHECK(log.count("clock_gettime") == 0);
 }
 
-TEST_CASE("stream: one that only waits is registered once; one that nobody reads is not at all", "[net][stream][seam][counts]") {
+TEST_CASE("stream: one that only waits is registered once; one that nobody reads is not at all",
+          "[net][stream][seam][counts]") {
     EACH_MECHANISM(kind);
     pollux::reactor loop(kind);
     seam::call_log log;
@@ -203,7 +210,8 @@ TEST_CASE("stream: what the kernel refuses to watch is told to whoever asked, an
         // Half of it may be sent: the stream is broken, and both sides of its user are told.
         const auto broken = seam::fail<SEAM(epoll_ctl)>({.error = error});
         std::error_code told;
-        pair.near.write(test::random_bytes(4U << 20U), [&](pollux::result<std::size_t> outcome) { told = outcome.error(); });
+        pair.near.write(test::random_bytes(4U << 20U),
+                        [&](pollux::result<std::size_t> outcome) { told = outcome.error(); });
         CHECK(pair.near.unsent() == 0);
         test::turns(loop, 3);
         CHECK(told == test::system_error(error));

@@ -101,27 +101,41 @@ TEST_CASE("net: no descriptor is closed twice, and none that is not ours [A11]",
         std::vector<std::unique_ptr<test::peer_pair>> pairs;
         for (int round = 0; round < rounds; ++round) {
             if (pairs.size() < 8) {
-                pairs.push_back(std::make_unique<test::peer_pair>(loop, random() % 2 == 0 ? family::tcp : family::unix_pair));
+                pairs.push_back(
+                    std::make_unique<test::peer_pair>(loop, random() % 2 == 0 ? family::tcp : family::unix_pair));
                 pairs.back()->near.read_some([](test::read_result) {});
             }
             auto& pick = pairs[random() % pairs.size()];
             switch (random() % 8) {
-            case 0: pick->near.close(1ms); break;
-            case 1: pick->near.abort(); break;
-            case 2: pick->near = {}; break;
-            case 3: std::swap(pick->near, pairs[random() % pairs.size()]->near); break;
+            case 0:
+                pick->near.close(1ms);
+                break;
+            case 1:
+                pick->near.abort();
+                break;
+            case 2:
+                pick->near = {};
+                break;
+            case 3:
+                std::swap(pick->near, pairs[random() % pairs.size()]->near);
+                break;
             case 4:
                 if (pick->near.is_open()) {
                     static_cast<void>(pick->near.write(test::random_bytes(300000)));
                 }
                 break;
-            case 5: pick->far.close(); break;
+            case 5:
+                pick->far.close();
+                break;
             case 6:
                 if (pick->near.is_open() && pick->near.unsent() == 0) {
                     const auto released = pick->near.release();
                 }
                 break;
-            default: pick = std::move(pairs.back()); pairs.pop_back(); break;
+            default:
+                pick = std::move(pairs.back());
+                pairs.pop_back();
+                break;
             }
             loop.run_once(0ms);
         }

@@ -47,7 +47,8 @@ TEST_CASE("a watch that the kernel refuses changes nothing [B14]", "[reactor][B1
     test::tally counts;
     for (const int error : {ENOSPC, ENOMEM, ELOOP, EPERM}) {
         const seam::fault full = seam::fail<SEAM(epoll_ctl)>({.error = error});
-        CHECK_ERROR(loop.watch(pipe.reader, interest::readable, [alive = test::life(counts)] {}), test::system_error(error));
+        CHECK_ERROR(loop.watch(pipe.reader, interest::readable, [alive = test::life(counts)] {}),
+                    test::system_error(error));
         CHECK(loop.run() == run_status::out_of_work);
     }
     CHECK(counts.made == counts.destroyed);

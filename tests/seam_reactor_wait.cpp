@@ -30,10 +30,10 @@ public:
             [this](auto& real, ::pollfd* entries, ::nfds_t count, const ::timespec* limit, const ::sigset_t* mask) {
                 return count > 0 && fails() ? -1 : real(entries, count, limit, mask);
             }));
-        guards_.push_back(seam::replace<SEAM(pselect)>(
-            [this](auto& real, auto... args) { return fails() ? -1 : real(args...); }));
-        guards_.push_back(seam::replace<SEAM(epoll_wait)>(
-            [this](auto& real, auto... args) { return fails() ? -1 : real(args...); }));
+        guards_.push_back(
+            seam::replace<SEAM(pselect)>([this](auto& real, auto... args) { return fails() ? -1 : real(args...); }));
+        guards_.push_back(
+            seam::replace<SEAM(epoll_wait)>([this](auto& real, auto... args) { return fails() ? -1 : real(args...); }));
         guards_.push_back(seam::replace<SEAM(epoll_pwait2)>(
             [this](auto& real, auto... args) { return fails() ? -1 : real(args...); }));
     }
@@ -104,15 +104,27 @@ TEST_CASE("the wait for any length is valid, and no timer is early [E4]", "[reac
     constexpr std::int64_t two31 = std::int64_t{1} << 31;
     constexpr std::int64_t two32 = std::int64_t{1} << 32;
     constexpr auto ms = [](std::int64_t count) { return clock::duration(std::chrono::milliseconds(count)); };
-    const std::array<clock::duration, 14> lengths{
-        1ns, 999'999ns, 1ms, 1'000'001ns, 1s, 1s + 1ns, ms(two31 - 1), ms(two31), ms(two31 + 1), ms(two32 - 1), ms(two32),
-        ms(two32 + 1), 1'000'000h, clock::duration(std::numeric_limits<std::int64_t>::max() / 2)};
+    const std::array<clock::duration, 14> lengths{1ns,
+                                                  999'999ns,
+                                                  1ms,
+                                                  1'000'001ns,
+                                                  1s,
+                                                  1s + 1ns,
+                                                  ms(two31 - 1),
+                                                  ms(two31),
+                                                  ms(two31 + 1),
+                                                  ms(two32 - 1),
+                                                  ms(two32),
+                                                  ms(two32 + 1),
+                                                  1'000'000h,
+                                                  clock::duration(std::numeric_limits<std::int64_t>::max() / 2)};
     for (const auto length : lengths) {
         INFO(length.count() << " ns");
         seam::virtual_clock time;
         bool valid = true;
         const auto check = [&valid](const ::timespec* limit) {
-            valid = valid && (limit == nullptr || (limit->tv_sec >= 0 && limit->tv_nsec >= 0 && limit->tv_nsec < 1000000000));
+            valid = valid &&
+                    (limit == nullptr || (limit->tv_sec >= 0 && limit->tv_nsec >= 0 && limit->tv_nsec < 1000000000));
         };
         SEAM_REPLACE(epoll_wait, [&](auto& real, int fd, ::epoll_event* events, int size, int limit) {
             valid = valid && limit >= -1;
@@ -123,11 +135,11 @@ TEST_CASE("the wait for any length is valid, and no timer is early [E4]", "[reac
             check(limit);
             return real(fd, events, size, limit, mask);
         });
-        SEAM_REPLACE(ppoll, [&](auto& real, ::pollfd* entries, ::nfds_t count, const ::timespec* limit,
-                                const ::sigset_t* mask) {
-            check(limit);
-            return real(entries, count, limit, mask);
-        });
+        SEAM_REPLACE(
+            ppoll, [&](auto& real, ::pollfd* entries, ::nfds_t count, const ::timespec* limit, const ::sigset_t* mask) {
+                check(limit);
+                return real(entries, count, limit, mask);
+            });
         SEAM_REPLACE(pselect, [&](auto& real, int count, ::fd_set* read, ::fd_set* write, ::fd_set* except,
                                   const ::timespec* limit, const ::sigset_t* mask) {
             check(limit);
@@ -197,7 +209,8 @@ TEST_CASE("no memory for the wait costs no processor time [H1]", "[reactor][H1][
     }
 }
 
-TEST_CASE("any other error of the wait leaves run() once, and the loop can be used and destroyed [H1]", "[reactor][H1][seam]") {
+TEST_CASE("any other error of the wait leaves run() once, and the loop can be used and destroyed [H1]",
+          "[reactor][H1][seam]") {
     EACH_MECHANISM(kind);
     for (const int error : {EBADF, EINVAL, EFAULT, EPERM}) {
         INFO(error);
@@ -226,7 +239,8 @@ TEST_CASE("any other error of the wait leaves run() once, and the loop can be us
     }
 }
 
-TEST_CASE("kernels without epoll_pwait2: the wait is as exact as milliseconds are, never early [H1]", "[reactor][H1][seam]") {
+TEST_CASE("kernels without epoll_pwait2: the wait is as exact as milliseconds are, never early [H1]",
+          "[reactor][H1][seam]") {
     EACH_MECHANISM(kind);
     seam::virtual_clock time;
     const seam::fault missing = seam::fail<SEAM(epoll_pwait2)>({.first = 1, .times = seam::always, .error = ENOSYS});

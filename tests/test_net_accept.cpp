@@ -163,7 +163,8 @@ TEST_CASE("listener: paused or ended while it waits for room, it stays so [C11]"
     CHECK(told == 2);
 }
 
-TEST_CASE("stream: one that is fed at full speed leaves room for a hundred quiet ones [D1]", "[net][stream][D1][threads]") {
+TEST_CASE("stream: one that is fed at full speed leaves room for a hundred quiet ones [D1]",
+          "[net][stream][D1][threads]") {
     EACH_MECHANISM(kind);
     pollux::reactor loop(kind);
     test::peer_pair loud(loop, test::family::unix_pair);

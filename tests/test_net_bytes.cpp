@@ -141,7 +141,8 @@ TEST_CASE("stream: n bytes and a close: all of them, then one end, then nothing 
     }
 }
 
-TEST_CASE("stream: small marks and random paces: pause and resume alternate, no byte is lost [C8]", "[net][stream][C8]") {
+TEST_CASE("stream: small marks and random paces: pause and resume alternate, no byte is lost [C8]",
+          "[net][stream][C8]") {
     EACH_MECHANISM(kind);
     const int seeds = test::slow_build() ? 20 : 200;
     pollux::reactor loop(kind);

@@ -130,7 +130,8 @@ TEST_CASE("stream: abort() on a Unix socket closes", "[net][stream]") {
     CHECK(pair.far.read().empty());
 }
 
-TEST_CASE("stream: shutdown_write() ends the sending after what is buffered, and reading goes on [C4]", "[net][stream][C4]") {
+TEST_CASE("stream: shutdown_write() ends the sending after what is buffered, and reading goes on [C4]",
+          "[net][stream][C4]") {
     EACH_MECHANISM(kind);
     const auto what = GENERATE(family::tcp, family::unix_pair);
     const bool buffered = GENERATE(false, true);
@@ -158,9 +159,8 @@ TEST_CASE("stream: shutdown_write() ends the sending after what is buffered, and
     // To write after that is a mistake that is told.
     bool told = false;
     CHECK(pair.near.write("more") == write_status::failed);
-    pair.near.write(test::bytes_of("more"), [&](pollux::result<std::size_t> outcome) {
-        told = outcome.error() == std::errc::broken_pipe;
-    });
+    pair.near.write(test::bytes_of("more"),
+                    [&](pollux::result<std::size_t> outcome) { told = outcome.error() == std::errc::broken_pipe; });
     test::turns(loop, 2);
     CHECK(told);
 }
@@ -207,7 +207,8 @@ TEST_CASE("stream: handlers may end any other stream of their batch [A1] [A2]", 
                             ended[other] = true;
                             // Its number goes to a new pair at once.
                             pairs[other] = std::make_unique<test::peer_pair>(loop, family::unix_pair);
-                            pairs[other]->near.read_some([](test::read_result) { FAIL("an event of the former owner"); });
+                            pairs[other]->near.read_some(
+                                [](test::read_result) { FAIL("an event of the former owner"); });
                         }
                     }
                 }

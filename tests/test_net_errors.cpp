@@ -122,8 +122,8 @@ TEST_CASE("stream: a SIGPIPE that was pending before stays pending [C2]", "[net]
 TEST_CASE("stream: a reset is one error after the data, then nothing [C5]", "[net][stream][C5]") {
     EACH_MECHANISM(kind);
     enum class state { idle, reading, unread_data, unread_and_reading, writing, peer_shut, we_shut, both_shut };
-    const auto when = GENERATE(state::idle, state::reading, state::unread_data, state::unread_and_reading, state::writing,
-                               state::peer_shut, state::we_shut, state::both_shut);
+    const auto when = GENERATE(state::idle, state::reading, state::unread_data, state::unread_and_reading,
+                               state::writing, state::peer_shut, state::we_shut, state::both_shut);
     INFO("state " << static_cast<int>(when));
     pollux::reactor loop(kind);
     test::peer_pair pair(loop, family::tcp);
@@ -131,9 +131,14 @@ TEST_CASE("stream: a reset is one error after the data, then nothing [C5]", "[ne
     std::string expected;
     std::vector<std::error_code> writes;
     switch (when) {
-    case state::idle: break;
-    case state::reading: got.emplace(pair.near); break;
-    case state::unread_and_reading: got.emplace(pair.near); [[fallthrough]];
+    case state::idle:
+        break;
+    case state::reading:
+        got.emplace(pair.near);
+        break;
+    case state::unread_and_reading:
+        got.emplace(pair.near);
+        [[fallthrough]];
     case state::unread_data:
         pair.far.write("last words");
         expected = "last words";
@@ -205,7 +210,8 @@ TEST_CASE("stream: a reset is one error after the data, then nothing [C5]", "[ne
     }
 }
 
-TEST_CASE("listener: a connection that was reset before it was accepted is a stream that says so [C5]", "[net][listener][C5]") {
+TEST_CASE("listener: a connection that was reset before it was accepted is a stream that says so [C5]",
+          "[net][listener][C5]") {
     EACH_MECHANISM(kind);
     const bool with_data = GENERATE(false, true);
     pollux::reactor loop(kind);
@@ -302,7 +308,8 @@ TEST_CASE("stream: closed behind our back it tells, and the loop goes on [B1]", 
     auto stream = test::stream_of(loop, std::move(pair.a));
     std::error_code told;
     if (flushing) {
-        stream.write(test::random_bytes(1U << 20U), [&](pollux::result<std::size_t> outcome) { told = outcome.error(); });
+        stream.write(test::random_bytes(1U << 20U),
+                     [&](pollux::result<std::size_t> outcome) { told = outcome.error(); });
         REQUIRE(stream.unsent() > 0);
     } else {
         stream.read_some([&](test::read_result outcome) { told = outcome.error(); });

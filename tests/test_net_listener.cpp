@@ -51,7 +51,8 @@ TEST_CASE("listener: port 0 becomes the port that the kernel chose", "[net][list
     // Taken: told with the address and the remedy.
     const auto second = [&] { const pollux::listener never(loop, where, [](pollux::stream) {}); };
     CHECK(test::error_of(second) == std::errc::address_in_use);
-    CHECK_THAT(test::text_of(second), Catch::Contains(where.to_string()) && Catch::Contains("another program listens there"));
+    CHECK_THAT(test::text_of(second),
+               Catch::Contains(where.to_string()) && Catch::Contains("another program listens there"));
     source.close();
     CHECK_FALSE(source.is_open());
     const pollux::listener again(loop, where, [](pollux::stream) {});
@@ -63,12 +64,14 @@ TEST_CASE("listener: bad set-ups are refused with the address and a remedy", "[n
     pollux::reactor loop(kind);
     const auto before = test::open_descriptors();
     const auto listen_at = [&](const pollux::endpoint& where, pollux::listen_options options = {}) {
-        const pollux::listener never(loop, where, [](pollux::stream) {}, options);
+        const pollux::listener never(
+            loop, where, [](pollux::stream) {}, options);
     };
     CHECK_ERROR(listen_at(pollux::endpoint()), std::errc::invalid_argument);
     const auto elsewhere = pollux::endpoint::parse("192.0.2.1:0");
     CHECK_ERROR(listen_at(elsewhere), std::errc::address_not_available);
-    CHECK_THAT(test::text_of([&] { listen_at(elsewhere); }), Catch::Contains("192.0.2.1:0") && Catch::Contains("no interface"));
+    CHECK_THAT(test::text_of([&] { listen_at(elsewhere); }),
+               Catch::Contains("192.0.2.1:0") && Catch::Contains("no interface"));
     pollux::listen_options nothing;
     nothing.accepts_per_turn = 0;
     CHECK_ERROR(listen_at(test::any_port(), nothing), std::errc::invalid_argument);
@@ -88,11 +91,11 @@ TEST_CASE("listener: its options reach the sockets, and every descriptor is non-
     pollux::stream accepted;
     pollux::listen_options options;
     options.no_delay = no_delay;
-    pollux::listener source(loop, test::any_port(), [&](pollux::stream peer) { accepted = std::move(peer); }, options);
+    pollux::listener source(
+        loop, test::any_port(), [&](pollux::stream peer) { accepted = std::move(peer); }, options);
     pollux::stream made;
-    const pollux::connector attempt(loop, source.local(), [&](pollux::result<pollux::stream> outcome) {
-        made = std::move(outcome).value();
-    });
+    const pollux::connector attempt(loop, source.local(),
+                                    [&](pollux::result<pollux::stream> outcome) { made = std::move(outcome).value(); });
     REQUIRE(test::turns_until(loop, [&] { return accepted.is_open() && made.is_open(); }));
     int added = 0;
     for (int fd = 0; fd < 64; ++fd) {
@@ -115,9 +118,11 @@ TEST_CASE("listener: several share a port when all ask for it", "[net][listener]
     shared.reuse_port = true;
     int one = 0;
     int two = 0;
-    const pollux::listener first(loop, test::any_port(), [&](pollux::stream) { ++one; }, shared);
+    const pollux::listener first(
+        loop, test::any_port(), [&](pollux::stream) { ++one; }, shared);
     const auto where = first.local();
-    const pollux::listener second(loop, where, [&](pollux::stream) { ++two; }, shared);
+    const pollux::listener second(
+        loop, where, [&](pollux::stream) { ++two; }, shared);
     CHECK_ERROR(pollux::listener(loop, where, [](pollux::stream) {}), std::errc::address_in_use);
     // The kernel spreads them by a hash of the addresses.
     const auto clients = connect_many(where.port(), 100);
@@ -131,14 +136,16 @@ TEST_CASE("listener: the backlog is what it was told", "[net][listener]") {
     pollux::reactor loop(kind);
     pollux::listen_options small;
     small.backlog = 1;
-    pollux::listener source(loop, test::any_port(), [](pollux::stream) {}, small);
+    pollux::listener source(
+        loop, test::any_port(), [](pollux::stream) {}, small);
     // Linux completes backlog + 1 connections; more stay in progress.
     std::vector<test::owned_fd> clients;
     const auto address = test::loopback(source.local().port());
     int done = 0;
     for (int i = 0; i < 6; ++i) {
         clients.emplace_back(test::must(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket"));
-        static_cast<void>(::connect(clients.back().get(), reinterpret_cast<const ::sockaddr*>(&address), sizeof address));
+        static_cast<void>(
+            ::connect(clients.back().get(), reinterpret_cast<const ::sockaddr*>(&address), sizeof address));
         done += static_cast<int>(option_of(clients.back().get(), SOL_SOCKET, SO_ERROR) == 0 && [&] {
             ::tcp_info info{};
             ::socklen_t size = sizeof info;
@@ -186,7 +193,8 @@ TEST_CASE("listener: a flood of connections keeps nobody waiting [D4]", "[net][l
     pollux::listen_options options;
     options.accepts_per_turn = at_most;
     int accepted = 0;
-    const pollux::listener source(loop, test::any_port(), [&](pollux::stream) { ++accepted; }, options);
+    const pollux::listener source(
+        loop, test::any_port(), [&](pollux::stream) { ++accepted; }, options);
     test::peer_pair client(loop, test::family::tcp);
     const test::echo service(std::move(client.near));
     {
@@ -220,9 +228,15 @@ TEST_CASE("listener: its handler may end it, replace it, or end everything [A4]"
         auto first = [&, life = test::life(counts)](pollux::stream) mutable {
             life.called();
             switch (what) {
-            case 0: source.reset(); break;
-            case 1: *source = pollux::listener(loop, test::any_port(), [&](pollux::stream) { ++replaced; }); break;
-            default: source->close(); break;
+            case 0:
+                source.reset();
+                break;
+            case 1:
+                *source = pollux::listener(loop, test::any_port(), [&](pollux::stream) { ++replaced; });
+                break;
+            default:
+                source->close();
+                break;
             }
             life.called(); // its captures live until it returns
             CHECK(counts.destroyed == 0);
@@ -273,7 +287,8 @@ TEST_CASE("listener: an exception out of its handler leaves the rest to the next
     }
 }
 
-TEST_CASE("listener: stop() in its handler ends the turn and loses no connection [A9] [G5]", "[net][listener][A9][G5]") {
+TEST_CASE("listener: stop() in its handler ends the turn and loses no connection [A9] [G5]",
+          "[net][listener][A9][G5]") {
     EACH_MECHANISM(kind);
     pollux::reactor loop(kind);
     int calls = 0;
@@ -333,7 +348,8 @@ TEST_CASE("a handler of any kind ends one of any kind, listeners among them [A5]
             both[i].listener = pollux::listener(loop, test::any_port(), [handler](pollux::stream) { handler(); });
             both[i].port = both[i].listener.local().port();
         } else {
-            both[i].source = std::make_unique<test::source>(loop, test::all_kinds[static_cast<std::size_t>(what[i])], handler);
+            both[i].source =
+                std::make_unique<test::source>(loop, test::all_kinds[static_cast<std::size_t>(what[i])], handler);
         }
     }
     both[0].trigger();

@@ -13,7 +13,8 @@ using pollux::write_status;
 using test::bytes_span;
 using test::family;
 
-TEST_CASE("rule 1: lent bytes are there until the handler returns, whatever it does to its stream", "[net][stream][rules]") {
+TEST_CASE("rule 1: lent bytes are there until the handler returns, whatever it does to its stream",
+          "[net][stream][rules]") {
     EACH_MECHANISM(kind);
     const int what = GENERATE(0, 1, 2, 3, 4);
     INFO("what the handler does first: " << what);
@@ -27,12 +28,23 @@ TEST_CASE("rule 1: lent bytes are there until the handler returns, whatever it d
     pollux::unique_fd released;
     pair.near.read_some([&](test::read_result got) {
         switch (what) {
-        case 0: pair.near = {}; break;
-        case 1: pair.near.close(); break;
-        case 2: pair.near.read_some([](test::read_result) {}); break;
-        case 3: released = pair.near.release(); break;
-        case 4: pair.near.write(test::random_bytes(500000, 9)); break;
-        default: break;
+        case 0:
+            pair.near = {};
+            break;
+        case 1:
+            pair.near.close();
+            break;
+        case 2:
+            pair.near.read_some([](test::read_result) {});
+            break;
+        case 3:
+            released = pair.near.release();
+            break;
+        case 4:
+            pair.near.write(test::random_bytes(500000, 9));
+            break;
+        default:
+            break;
         }
         const auto held = test::random_bytes(60000);
         same = std::ranges::equal(*got, held);
@@ -57,7 +69,8 @@ TEST_CASE("rule 2: the memory of a write is the caller's again when it returns",
         if (i % 2 == 0) {
             REQUIRE(pair.near.write(*bytes) != write_status::failed);
         } else {
-            pair.near.write(*bytes, [&](pollux::result<std::size_t> outcome) { told += static_cast<int>(bool(outcome)); });
+            pair.near.write(*bytes,
+                            [&](pollux::result<std::size_t> outcome) { told += static_cast<int>(bool(outcome)); });
         }
         std::ranges::fill(*bytes, std::byte{0xdd});
     }
@@ -84,13 +97,19 @@ TEST_CASE("rule 3: destroying a stream in any state calls nothing and closes its
             stream.read_some([count](test::read_result got) { count(got); });
         }
         switch (state) {
-        case 2: pair.far.write("waiting"); break;
-        case 3: stream.write(test::bytes_of("done"), [count](pollux::result<std::size_t> got) { count(got); }); break;
+        case 2:
+            pair.far.write("waiting");
+            break;
+        case 3:
+            stream.write(test::bytes_of("done"), [count](pollux::result<std::size_t> got) { count(got); });
+            break;
         case 4:
             stream.write(test::random_bytes(4U << 20U), [count](pollux::result<std::size_t> got) { count(got); });
             stream.on_drained([count](pollux::result<void> got) { count(got); });
             break;
-        case 5: stream.on_drained([count](pollux::result<void> got) { count(got); }); break;
+        case 5:
+            stream.on_drained([count](pollux::result<void> got) { count(got); });
+            break;
         case 6:
             stream.set_marks(1, 2);
             static_cast<void>(stream.write(test::random_bytes(4U << 20U)));
@@ -100,7 +119,8 @@ TEST_CASE("rule 3: destroying a stream in any state calls nothing and closes its
             stream.shutdown_write();
             pair.far.close();
             break;
-        default: break;
+        default:
+            break;
         }
         if (state % 2 == 0) {
             loop.run_once(0ms); // known to the mechanism, or not yet
@@ -111,11 +131,19 @@ TEST_CASE("rule 3: destroying a stream in any state calls nothing and closes its
             }
         }
         switch (how) {
-        case 0: break;
-        case 1: stream = {}; break;
-        case 2: stream.abort(); break;
-        case 3: stream.close(1h); break;
-        default: break;
+        case 0:
+            break;
+        case 1:
+            stream = {};
+            break;
+        case 2:
+            stream.abort();
+            break;
+        case 3:
+            stream.close(1h);
+            break;
+        default:
+            break;
         }
         if (how != 0) {
             CHECK_FALSE(stream.is_open());
@@ -271,7 +299,8 @@ TEST_CASE("rule 6: a stream that does not read holds nothing, the kernel does", 
     CHECK(waiting() == 0);
 }
 
-TEST_CASE("rule 7: release() gives the descriptor and what it has not read; not while bytes are unsent", "[net][stream][rules]") {
+TEST_CASE("rule 7: release() gives the descriptor and what it has not read; not while bytes are unsent",
+          "[net][stream][rules]") {
     EACH_MECHANISM(kind);
     pollux::reactor loop(kind);
     test::peer_pair pair(loop, family::unix_pair);
@@ -279,7 +308,8 @@ TEST_CASE("rule 7: release() gives the descriptor and what it has not read; not 
     pair.near.set_marks(10, 100);
     REQUIRE(pair.near.write(test::random_bytes(1U << 20U)) == write_status::full);
     CHECK_ERROR(pair.near.release(), std::errc::device_or_resource_busy);
-    CHECK_THAT(test::text_of([&] { static_cast<void>(pair.near.release()); }), Catch::Contains("bytes unsent; wait for on_drained()"));
+    CHECK_THAT(test::text_of([&] { static_cast<void>(pair.near.release()); }),
+               Catch::Contains("bytes unsent; wait for on_drained()"));
     CHECK(pair.near.is_open());
     REQUIRE(test::turns_until(loop, [&] {
         char buffer[65536];
@@ -298,8 +328,8 @@ TEST_CASE("rule 7: release() gives the descriptor and what it has not read; not 
     test::turns(loop, 3);
     CHECK(calls == 0);
     char buffer[16];
-    CHECK(std::string(buffer, static_cast<std::size_t>(std::max<::ssize_t>(0, ::read(fd.get(), buffer, sizeof buffer)))) ==
-          "unread");
+    CHECK(std::string(buffer, static_cast<std::size_t>(
+                                  std::max<::ssize_t>(0, ::read(fd.get(), buffer, sizeof buffer)))) == "unread");
     CHECK(loop.run() == pollux::run_status::out_of_work);
     // Another stream may take it up.
     pollux::stream again(loop, pollux::unique_fd(::dup(fd.get())));

@@ -17,8 +17,9 @@ namespace {
 void leave_stale(const std::string& path) {
     const auto address = endpoint::unix_path(path);
     const test::owned_fd dead(test::must(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
-    test::must(::bind(dead.get(), static_cast<const ::sockaddr*>(address.data()), static_cast<::socklen_t>(address.size())),
-               "bind");
+    test::must(
+        ::bind(dead.get(), static_cast<const ::sockaddr*>(address.data()), static_cast<::socklen_t>(address.size())),
+        "bind");
     test::must(::listen(dead.get(), 1), "listen");
 }
 
@@ -62,7 +63,8 @@ TEST_CASE("Unix listener: takes over a file that nobody listens at [C13]", "[net
     leave_stale(path);
     REQUIRE(std::filesystem::is_socket(path));
     pollux::stream accepted;
-    const pollux::listener source(loop, endpoint::unix_path(path), [&](pollux::stream peer) { accepted = std::move(peer); });
+    const pollux::listener source(loop, endpoint::unix_path(path),
+                                  [&](pollux::stream peer) { accepted = std::move(peer); });
     CHECK(echoes(loop, source.local(), accepted));
 }
 
@@ -76,12 +78,14 @@ TEST_CASE("Unix listener: refuses the address of a living one, and disturbs it l
     const auto where = endpoint::unix_path(path);
     pollux::listen_options options;
     options.backlog = full ? 0 : 16;
-    pollux::listener source(loop, where, [](pollux::stream) {}, options);
+    pollux::listener source(
+        loop, where, [](pollux::stream) {}, options);
     std::vector<test::owned_fd> waiting;
     if (full) {
         source.pause();
         for (int i = 0; i < 3; ++i) {
-            waiting.emplace_back(test::must(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket"));
+            waiting.emplace_back(
+                test::must(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket"));
             static_cast<void>(::connect(waiting.back().get(), static_cast<const ::sockaddr*>(where.data()),
                                         static_cast<::socklen_t>(where.size())));
         }
@@ -142,7 +146,8 @@ TEST_CASE("Unix listener: bad paths are told with the path and a remedy [C13]", 
     const auto where = endpoint::unix_path(folder.file("no/such/folder"));
     const auto listen_there = [&] { const pollux::listener never(loop, where, [](pollux::stream) {}); };
     CHECK(test::error_of(listen_there) == std::errc::no_such_file_or_directory);
-    CHECK_THAT(test::text_of(listen_there), Catch::Contains("no/such/folder") && Catch::Contains("folder does not exist"));
+    CHECK_THAT(test::text_of(listen_there),
+               Catch::Contains("no/such/folder") && Catch::Contains("folder does not exist"));
 }
 
 TEST_CASE("Unix listener: an abstract name leaves no file, and NULs are part of it [C13]", "[net][listener][C13]") {
@@ -173,7 +178,8 @@ TEST_CASE("Unix listener: the longest path that the system takes works from end 
     const auto path = start + std::string(107 - start.size(), 'l');
     pollux::stream accepted;
     {
-        const pollux::listener source(loop, endpoint::unix_path(path), [&](pollux::stream peer) { accepted = std::move(peer); });
+        const pollux::listener source(loop, endpoint::unix_path(path),
+                                      [&](pollux::stream peer) { accepted = std::move(peer); });
         CHECK(source.local().path() == path);
         CHECK(std::filesystem::is_socket(path));
         CHECK(echoes(loop, source.local(), accepted));

@@ -103,13 +103,16 @@ TEST_CASE("stream: what was promised is told when the limit breaks the stream, w
     test::peer_pair pair(loop, family::unix_pair);
     std::vector<std::string> told;
     const auto note = [&](const std::string& name, const std::error_code& error) {
-        told.push_back(name + (error ? error == pollux::errc::write_limit ? " limit" : " " + error.message() : " sent"));
+        told.push_back(name +
+                       (error ? error == pollux::errc::write_limit ? " limit" : " " + error.message() : " sent"));
     };
-    pair.near.write(test::random_bytes(10), [&](pollux::result<std::size_t> outcome) { note("small", outcome.error()); });
+    pair.near.write(test::random_bytes(10),
+                    [&](pollux::result<std::size_t> outcome) { note("small", outcome.error()); });
     pair.near.write(test::random_bytes(1U << 20U),
                     [&](pollux::result<std::size_t> outcome) { note("large", outcome.error()); });
     pair.near.on_drained([&](pollux::result<void> outcome) { note("drain", outcome.error()); });
-    pair.near.write(test::bytes_of("beyond"), [&](pollux::result<std::size_t> outcome) { note("beyond", outcome.error()); });
+    pair.near.write(test::bytes_of("beyond"),
+                    [&](pollux::result<std::size_t> outcome) { note("beyond", outcome.error()); });
     CHECK(told.empty());
     // The peer reads nothing, so the socket never becomes writable.
     test::turns(loop, 2);
@@ -172,7 +175,8 @@ TEST_CASE("stream: writes complete in order, each once, with its size [rule 5]",
             expected.push_back(i);
         }
     }
-    REQUIRE(test::turns_until(loop, [&] { return order.size() == expected.size() && got.sum().size() == sent.size(); }));
+    REQUIRE(
+        test::turns_until(loop, [&] { return order.size() == expected.size() && got.sum().size() == sent.size(); }));
     CHECK(order == expected);
     CHECK(got.sum() == sent);
 }
@@ -183,9 +187,11 @@ TEST_CASE("stream: a write that is done is told as done, although a later one br
     pollux::reactor loop(kind);
     test::peer_pair pair(loop, family::unix_pair);
     std::vector<bool> told;
-    pair.near.write(test::bytes_of("first"), [&](pollux::result<std::size_t> outcome) { told.push_back(outcome.has_value()); });
+    pair.near.write(test::bytes_of("first"),
+                    [&](pollux::result<std::size_t> outcome) { told.push_back(outcome.has_value()); });
     pair.far.close();
-    pair.near.write(test::bytes_of("second"), [&](pollux::result<std::size_t> outcome) { told.push_back(outcome.has_value()); });
+    pair.near.write(test::bytes_of("second"),
+                    [&](pollux::result<std::size_t> outcome) { told.push_back(outcome.has_value()); });
     test::turns(loop, 2);
     CHECK(told == std::vector<bool>{true, false});
 }
@@ -264,7 +270,8 @@ TEST_CASE("stream: exceptions and stop() in write handlers lose none of the othe
     CHECK(order == std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10});
 }
 
-TEST_CASE("stream: stop() from another thread at any moment loses no write handler [G5]", "[net][stream][G5][threads]") {
+TEST_CASE("stream: stop() from another thread at any moment loses no write handler [G5]",
+          "[net][stream][G5][threads]") {
     EACH_MECHANISM(kind);
     pollux::reactor loop(kind);
     test::peer_pair pair(loop, family::unix_pair);
@@ -298,7 +305,8 @@ TEST_CASE("stream: the marks are checked, and changing them acts at once", "[net
     CHECK_ERROR(pair.near.set_marks(5, 5), std::errc::invalid_argument);
     CHECK_ERROR(pair.near.set_marks(6, 5), std::errc::invalid_argument);
     CHECK_ERROR(pair.near.set_marks(0, 0), std::errc::invalid_argument);
-    CHECK_THAT(test::text_of([&] { pair.near.set_marks(6, 5); }), Catch::Contains("set_marks(6, 5): low must be below high"));
+    CHECK_THAT(test::text_of([&] { pair.near.set_marks(6, 5); }),
+               Catch::Contains("set_marks(6, 5): low must be below high"));
     pair.near.set_marks(0, 1);
     const auto sum = fill(pair.near, 4096);
     CHECK(pair.near.unsent() <= 4096);

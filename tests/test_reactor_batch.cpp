@@ -191,16 +191,20 @@ readiness as_readiness(interest wanted) {
 interest after(operation what, interest before) {
     switch (what) {
     case operation::end:
-    case operation::silence: return interest::none;
+    case operation::silence:
+        return interest::none;
     case operation::same:
-    case operation::watch_again: return before;
-    case operation::to_readable: return interest::readable;
-    case operation::to_writable: return interest::writable;
+    case operation::watch_again:
+        return before;
+    case operation::to_readable:
+        return interest::readable;
+    case operation::to_writable:
+        return interest::writable;
     }
     return interest::none;
 }
 
-// Two sockets, each readable and writable. The handler of the first that is called does something to itself or to the other.
+// Two sockets, each readable and writable. The handler that is called first does something to itself or to the other.
 struct cell {
     pollux::reactor& loop;
     std::array<test::socket_pair, 2> sockets;
@@ -225,13 +229,17 @@ struct cell {
 
     void act(operation what, std::size_t target, interest wanted) {
         switch (what) {
-        case operation::end: watches[target].reset(); break;
+        case operation::end:
+            watches[target].reset();
+            break;
         case operation::watch_again:
             watches[target].reset();
             watches[target] =
                 loop.watch(sockets[target].a, wanted, [this](readiness ready) { seen_again.push_back(ready); });
             break;
-        default: watches[target].modify(after(what, wanted)); break;
+        default:
+            watches[target].modify(after(what, wanted));
+            break;
         }
     }
 
@@ -264,8 +272,8 @@ TEST_CASE("a handler changes registrations of its own and another descriptor: 36
                 if (own) {
                     CHECK(it.seen[1 - actor] == list{before});
                 } else {
-                    const auto rest = what == operation::watch_again ? readiness::none
-                                                                     : before & as_readiness(after(what, wanted));
+                    const auto rest =
+                        what == operation::watch_again ? readiness::none : before & as_readiness(after(what, wanted));
                     CHECK(it.seen[target] == (rest == readiness::none ? list{} : list{rest}));
                 }
                 // The next: the new interest.

@@ -45,7 +45,8 @@ void foreign_turn(pollux::reactor& loop, bool by_fd) {
     const auto deadline = loop.next_deadline();
     int limit = -1;
     if (deadline != clock::time_point::max()) {
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(std::max(deadline - clock::now(), clock::duration()));
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(std::max(deadline - clock::now(), clock::duration()));
         limit = static_cast<int>(std::min<std::int64_t>(left.count(), INT_MAX));
     }
     ::poll(entries.data(), entries.size(), limit);
@@ -139,7 +140,8 @@ TEST_CASE("a hand-written poll loop drives everything that a reactor does", "[re
     CHECK(posts == signals);
 }
 
-TEST_CASE("posts, wake and stop from another thread reach a reactor in a foreign loop", "[reactor][embedding][threads]") {
+TEST_CASE("posts, wake and stop from another thread reach a reactor in a foreign loop",
+          "[reactor][embedding][threads]") {
     EACH_MECHANISM(kind);
     const bool by_fd = GENERATE(false, true);
     if (by_fd && !has_fd(kind)) {

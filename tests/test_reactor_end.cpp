@@ -91,9 +91,9 @@ TEST_CASE("closures that own registrations and posters of the same reactor [A10]
             auto timer = std::make_shared<pollux::timer_registration>();
             auto signal = loop->on_signal(SIGUSR1, [timer, alive = test::life(counts)] { alive.called(); });
             *timer = loop->every(1h, leaf());
-            loop->after(1h, [signal = std::move(signal), poster = loop->make_poster(), alive = test::life(counts)] {
-                    alive.called();
-                }).detach();
+            loop->after(1h, [signal = std::move(signal), poster = loop->make_poster(),
+                             alive = test::life(counts)] { alive.called(); })
+                .detach();
             loop->post([inner = loop->after(1h, leaf()), poster = loop->make_poster(), alive = test::life(counts)] {
                 alive.called();
             });
@@ -103,9 +103,9 @@ TEST_CASE("closures that own registrations and posters of the same reactor [A10]
         }
         auto watch = std::make_shared<pollux::watch_registration>();
         *watch = loop->watch(pipe.reader, interest::readable, [watch, alive = test::life(counts)] { alive.called(); });
-        loop->watch(other.reader, interest::readable, [watch, poster = loop->make_poster(), alive = test::life(counts)] {
-                alive.called();
-            }).detach();
+        loop->watch(other.reader, interest::readable,
+                    [watch, poster = loop->make_poster(), alive = test::life(counts)] { alive.called(); })
+            .detach();
         watch.reset();
         CHECK(counts.destroyed == 0);
         loop.reset();
@@ -151,18 +151,19 @@ TEST_CASE("a reactor destroyed inside its own run() names the handler and termin
     for (const auto what : test::all_kinds) {
         for (const bool in_step : {false, true}) {
             INFO(what << (in_step ? ", step()" : ", run()"));
-            constexpr unsigned line = __LINE__ + 4;
+            const auto where = pollux::source_location::current();
             const auto outcome = test::run_in_child([&, options = pollux::reactor_options{kind, nullptr, source}] {
                 auto loop = std::make_unique<pollux::reactor>(options);
                 std::optional<test::source> handler;
-                handler.emplace(*loop, what, [&] { loop.reset(); }, pollux::source_location::current());
+                handler.emplace(
+                    *loop, what, [&] { loop.reset(); }, where);
                 handler->trigger();
                 static_cast<void>(in_step ? loop->step() : loop->run());
                 return 0;
             });
             CHECK(outcome.signal == SIGABRT);
             CHECK(outcome.errors.find("a reactor was destroyed inside its own run()") != std::string::npos);
-            CHECK(outcome.errors.find("test_reactor_end.cpp:" + std::to_string(line)) != std::string::npos);
+            CHECK(outcome.errors.find("test_reactor_end.cpp:" + std::to_string(where.line())) != std::string::npos);
         }
     }
 }

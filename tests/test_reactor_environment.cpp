@@ -34,8 +34,9 @@ TEST_CASE("a watched descriptor is closed: told once where the kernel tells, oth
     const test::pipe_pair pipe;
     std::vector<readiness> seen;
     int served = 0;
-    constexpr unsigned line = __LINE__ + 1;
-    auto watch = loop.watch(doomed.a, interest::readable, [&](readiness what) { seen.push_back(what); });
+    const auto where = pollux::source_location::current();
+    auto watch = loop.watch(
+        doomed.a, interest::readable, [&](readiness what) { seen.push_back(what); }, where);
     const auto other = loop.watch(pipe.reader, interest::readable, [&] {
         ++served;
         static_cast<void>(pipe.reader.read(1));
@@ -58,7 +59,7 @@ TEST_CASE("a watched descriptor is closed: told once where the kernel tells, oth
         CHECK(told[0].kind == diagnostic_kind::bad_descriptor);
         CHECK(told[0].fd == number);
         CHECK(told[0].error == std::errc::bad_file_descriptor);
-        CHECK(told[0].where.line() == line);
+        CHECK(told[0].where.line() == where.line());
         CHECK(std::string(told[0].where.file_name()).find("test_reactor_environment.cpp") != std::string::npos);
         CHECK(loop.counters().diagnostics == 1);
     } else {
@@ -146,7 +147,8 @@ TEST_CASE("unregistered and then closed while a duplicate lives: no ghost [B2]",
     CHECK(loop.counters().stale_events == 0);
 }
 
-TEST_CASE("without a sink a diagnostic is one line on standard error that names the place and the remedy", "[reactor]") {
+TEST_CASE("without a sink a diagnostic is one line on standard error that names the place and the remedy",
+          "[reactor]") {
     EACH_MECHANISM(kind);
     if (!tells_closed(kind)) {
         return;
@@ -208,8 +210,9 @@ TEST_CASE("the text of a diagnostic has what is known and no more", "[reactor]")
     CHECK(text.find(enomem.message()) != std::string::npos);
     CHECK(text.find("fd ") == std::string::npos);
     CHECK(text.find("registered at") == std::string::npos);
-    for (const auto kind : {diagnostic_kind::wait_failed, diagnostic_kind::bad_descriptor, diagnostic_kind::accept_paused,
-                            diagnostic_kind::accept_resumed, diagnostic_kind::accept_failed}) {
+    for (const auto kind :
+         {diagnostic_kind::wait_failed, diagnostic_kind::bad_descriptor, diagnostic_kind::accept_paused,
+          diagnostic_kind::accept_resumed, diagnostic_kind::accept_failed}) {
         const auto line = to_string(diagnostic{kind, {}, 5, pollux::source_location::current()});
         CHECK(line.find(": fd 5") != std::string::npos);
         CHECK(line.find("test_reactor_environment.cpp:") != std::string::npos);
@@ -256,7 +259,8 @@ TEST_CASE("a descriptor is watched once, and what cannot be watched changes noth
         const test::pipe_pair gone;
         closed = gone.reader.get();
     }
-    CHECK_ERROR(loop.watch(closed, interest::readable, [alive = test::life(counts)] {}), std::errc::bad_file_descriptor);
+    CHECK_ERROR(loop.watch(closed, interest::readable, [alive = test::life(counts)] {}),
+                std::errc::bad_file_descriptor);
     CHECK(counts.made == counts.destroyed);
     CHECK(loop.run() == run_status::out_of_work);
     auto watch = loop.watch(pipe.reader, interest::none, [] {});

@@ -17,18 +17,25 @@ namespace {
 
 // Registers a handler of that kind under `held`, and makes it run in the next turn.
 template <class Handler>
-void arm(pollux::reactor& loop, handler_kind kind, const test::pipe_pair& pipe, pollux::registration& held, Handler handler) {
+void arm(pollux::reactor& loop, handler_kind kind, const test::pipe_pair& pipe, pollux::registration& held,
+         Handler handler) {
     switch (kind) {
     case handler_kind::watch:
         held = loop.watch(pipe.reader, interest::readable, std::move(handler));
         break;
-    case handler_kind::one_shot: held = loop.after(0s, std::move(handler)); break;
-    case handler_kind::periodic: held = loop.every(1ns, std::move(handler)); break;
+    case handler_kind::one_shot:
+        held = loop.after(0s, std::move(handler));
+        break;
+    case handler_kind::periodic:
+        held = loop.every(1ns, std::move(handler));
+        break;
     case handler_kind::signal:
         held = loop.on_signal(SIGUSR1, std::move(handler));
         ::raise(SIGUSR1);
         break;
-    case handler_kind::post: loop.post(std::move(handler)); break;
+    case handler_kind::post:
+        loop.post(std::move(handler));
+        break;
     }
 }
 
@@ -61,7 +68,9 @@ TEST_CASE("a handler ends itself and then uses its captures [A4]", "[reactor][A4
                 });
             } else {
                 arm(loop, what, pipe, held,
-                    [&body, text = std::make_unique<std::string>(text), alive = test::life(counts)] { body(alive, *text); });
+                    [&body, text = std::make_unique<std::string>(text), alive = test::life(counts)] {
+                        body(alive, *text);
+                    });
             }
             static_cast<void>(loop.step());
             static_cast<void>(loop.step());
@@ -109,7 +118,8 @@ TEST_CASE("a handler replaces itself by another one [A4]", "[reactor][A4]") {
     CHECK(loop.run() == pollux::run_status::out_of_work);
 }
 
-TEST_CASE("a handler that has ended itself may throw, and one may end itself by its own destruction [A4]", "[reactor][A4]") {
+TEST_CASE("a handler that has ended itself may throw, and one may end itself by its own destruction [A4]",
+          "[reactor][A4]") {
     EACH_MECHANISM(kind);
     pollux::reactor loop(kind);
     const test::pipe_pair pipe;

@@ -33,7 +33,8 @@ TEST_CASE("a periodic timer of 10 ms does not drift in 100,000 periods with 3 ms
     CHECK(tick.deadline() == start + 100001 * 10ms);
 }
 
-TEST_CASE("after 8 hours of sleep a periodic timer fires once with a count, and one-shots in order [E3]", "[reactor][E3]") {
+TEST_CASE("after 8 hours of sleep a periodic timer fires once with a count, and one-shots in order [E3]",
+          "[reactor][E3]") {
     EACH_MECHANISM(kind);
     constexpr int count = 10000;
     test::manual_time time;

@@ -74,7 +74,8 @@ TEST_CASE("what is posted in a turn runs in the next one, in order, whoever post
     }
 }
 
-TEST_CASE("four threads post a million times to an idle loop: none lost, first in, first out [G1]", "[reactor][G1][threads]") {
+TEST_CASE("four threads post a million times to an idle loop: none lost, first in, first out [G1]",
+          "[reactor][G1][threads]") {
     EACH_MECHANISM(kind);
     constexpr std::size_t posters = 4;
     const std::uint32_t posts = test::slow_build() ? 5000 : 250000;

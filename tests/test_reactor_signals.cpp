@@ -228,7 +228,9 @@ TEST_CASE("a signal that the user had blocked stays blocked, and pending [F9]", 
     EACH_MECHANISM(kind);
     const blocked by_user(SIGUSR1);
     pollux::reactor loop({kind, nullptr, signal_source::signalfd});
-    { const auto gone = loop.on_signal(SIGUSR1, [] {}); }
+    {
+        const auto gone = loop.on_signal(SIGUSR1, [] {});
+    }
     ::raise(SIGUSR1);
     CHECK(by_user.take());
 }
@@ -242,7 +244,8 @@ TEST_CASE("two handlers and four reactors of one thread want one signal: each is
     for (char name = 'a'; name < 'e'; ++name) {
         loops.push_back(std::make_unique<pollux::reactor>(pollux::reactor_options{kind, nullptr, source}));
         held.push_back(loops.back()->on_signal(SIGUSR1, [&order, name] { order += name; }));
-        held.push_back(loops.back()->on_signal(SIGUSR1, [&order, name] { order += static_cast<char>(name - 'a' + 'A'); }));
+        held.push_back(
+            loops.back()->on_signal(SIGUSR1, [&order, name] { order += static_cast<char>(name - 'a' + 'A'); }));
     }
     ::raise(SIGUSR1);
     // The last one fetches it for all, and the others have news.

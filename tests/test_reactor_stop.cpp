@@ -21,9 +21,12 @@ constexpr std::array ways{way::run, way::run_once, way::step};
 
 run_status go(pollux::reactor& loop, way how) {
     switch (how) {
-    case way::run: return loop.run();
-    case way::run_once: return loop.run_once();
-    case way::step: break;
+    case way::run:
+        return loop.run();
+    case way::run_once:
+        return loop.run_once();
+    case way::step:
+        break;
     }
     return loop.step();
 }

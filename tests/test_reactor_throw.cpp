@@ -25,7 +25,8 @@ struct batch {
     std::function<void(int)> before_return;
 
     batch(pollux::reactor& owner, handler_kind kind, std::function<void(int)> at_end)
-        : loop(owner), before_return(std::move(at_end)) {
+        : loop(owner),
+          before_return(std::move(at_end)) {
         for (int i = 0; i < batch_size; ++i) {
             sources.push_back(std::make_unique<test::source>(loop, kind, [this, i] {
                 order.push_back(i);
@@ -122,7 +123,8 @@ TEST_CASE("stop() in each handler of a batch leaves the rest to the next run [A9
     }
 }
 
-TEST_CASE("a record interrupted in its fan-out reaches no handler that was registered meanwhile [A9]", "[reactor][A9]") {
+TEST_CASE("a record interrupted in its fan-out reaches no handler that was registered meanwhile [A9]",
+          "[reactor][A9]") {
     EACH_MECHANISM(kind);
     EACH_SIGNAL_SOURCE(source);
     pollux::reactor loop({kind, nullptr, source});
@@ -160,9 +162,7 @@ TEST_CASE("run_once() after an exception does only what was left of that turn [A
         throw 1;
     });
     loop.post([&] { order.push_back(2); });
-    const auto timer = loop.after(0s, [&] {
-        order.push_back(0);
-    });
+    const auto timer = loop.after(0s, [&] { order.push_back(0); });
     CHECK_THROWS_AS(loop.step(), int);
     const auto turns = loop.counters().turns;
     CHECK(loop.step() == run_status::turned);

@@ -17,7 +17,8 @@ using pollux::clock;
 using pollux::interest;
 using pollux::run_status;
 
-TEST_CASE("a timer of 200 ms under a signal every millisecond is not early, and nothing is lost [E1]", "[reactor][E1]") {
+TEST_CASE("a timer of 200 ms under a signal every millisecond is not early, and nothing is lost [E1]",
+          "[reactor][E1]") {
     EACH_MECHANISM(kind);
     pollux::reactor loop(kind);
     const test::signal_storm storm(1ms);
@@ -46,10 +47,12 @@ TEST_CASE("1,000 timers of random lengths: none is early, and waits end when the
     for (int i = 0; i < count; ++i) {
         random = random * 1664525 + 1013904223;
         const auto due = clock::now() + std::chrono::nanoseconds(random % 300'000'000);
-        loop.at(due, [&, due] {
-                early += clock::now() < due || loop.now() < due ? 1 : 0;
-                ++fired;
-            }).detach();
+        loop.at(due,
+                [&, due] {
+                    early += clock::now() < due || loop.now() < due ? 1 : 0;
+                    ++fired;
+                })
+            .detach();
     }
     CHECK(loop.run() == run_status::out_of_work);
     CHECK(early == 0);
@@ -132,7 +135,8 @@ TEST_CASE("lengths round the limits of other people's integers fire exactly when
     }
 }
 
-TEST_CASE("deadlines before the clock's zero are past, also when they are armed in the turn that waits [E5]", "[reactor][E5]") {
+TEST_CASE("deadlines before the clock's zero are past, also when they are armed in the turn that waits [E5]",
+          "[reactor][E5]") {
     EACH_MECHANISM(kind);
     int calls = 0;
     for (const auto deadline : {clock::time_point::min(), clock::time_point::min() + 1ns, clock::time_point(-1ns)}) {
@@ -144,7 +148,8 @@ TEST_CASE("deadlines before the clock's zero are past, also when they are armed 
     CHECK(calls == 3);
 }
 
-TEST_CASE("a timer that is armed after a long handler counts from its arming, not from the turn [E9]", "[reactor][E9]") {
+TEST_CASE("a timer that is armed after a long handler counts from its arming, not from the turn [E9]",
+          "[reactor][E9]") {
     EACH_MECHANISM(kind);
     pollux::reactor loop(kind);
     clock::time_point armed;
@@ -180,8 +185,8 @@ TEST_CASE("1,000 equal deadlines fire in arming order [E12]", "[reactor][E12]") 
     EACH_MECHANISM(kind);
     test::manual_time time;
     pollux::reactor loop({kind, &time, pollux::signal_source::automatic});
-    for (const auto distance : {clock::duration::zero(), clock::duration(-1h), clock::duration(1ns), clock::duration(3ms),
-                                clock::duration(10s), clock::duration(1000h)}) {
+    for (const auto distance : {clock::duration::zero(), clock::duration(-1h), clock::duration(1ns),
+                                clock::duration(3ms), clock::duration(10s), clock::duration(1000h)}) {
         std::vector<int> order;
         std::vector<pollux::timer_registration> timers;
         const auto deadline = time.now() + distance;

@@ -30,7 +30,11 @@ struct key {
 class script {
 public:
     script(pollux::mechanism kind, std::uint32_t seed, std::size_t size)
-        : random_(seed), loop_({kind, &time_, pollux::signal_source::automatic}), timers_(size), keys_(size), seed_(seed) {}
+        : random_(seed),
+          loop_({kind, &time_, pollux::signal_source::automatic}),
+          timers_(size),
+          keys_(size),
+          seed_(seed) {}
 
     void run(int steps) {
         for (int i = 0; i < steps && wrong_.empty(); ++i) {
@@ -56,13 +60,19 @@ private:
     // All levels of the wheel, equal deadlines, past ones, and never.
     clock::time_point some_deadline() {
         switch (random_() % 16) {
-        case 0: return time_.now();
-        case 1: return time_.now() - clock::duration(static_cast<std::int64_t>(random_() % 1'000'000'000));
-        case 2: return clock::time_point::max();
-        case 3: return clock::time_point::max() - clock::duration(random_() % 1000);
-        case 4: return clock::time_point::min() + clock::duration(random_() % 2);
+        case 0:
+            return time_.now();
+        case 1:
+            return time_.now() - clock::duration(static_cast<std::int64_t>(random_() % 1'000'000'000));
+        case 2:
+            return clock::time_point::max();
+        case 3:
+            return clock::time_point::max() - clock::duration(random_() % 1000);
+        case 4:
+            return clock::time_point::min() + clock::duration(random_() % 2);
         case 5:
-        case 6: return common_[random_() % common_.size()];
+        case 6:
+            return common_[random_() % common_.size()];
         default: {
             const auto bits = random_() % 62;
             const auto length = wide() % (std::uint64_t{1} << bits);
@@ -112,7 +122,8 @@ private:
 
     void advance() {
         switch (random_() % 8) {
-        case 0: break;
+        case 0:
+            break;
         case 1: // to the very moment, or just before it
         case 2:
         case 3: {
@@ -123,14 +134,16 @@ private:
             break;
         }
         default: {
-            const auto length = clock::duration(static_cast<std::int64_t>(wide() % (std::uint64_t{1} << random_() % 56)));
+            const auto length =
+                clock::duration(static_cast<std::int64_t>(wide() % (std::uint64_t{1} << random_() % 56)));
             time_.set(std::min(pollux::saturated_add(time_.now(), length), clock::time_point::max() - 1h));
             break;
         }
         }
         for (auto& each : common_) {
             if (random_() % 64 == 0) {
-                each = time_.now() + clock::duration(static_cast<std::int64_t>(wide() % (std::uint64_t{1} << random_() % 50)));
+                each = time_.now() +
+                       clock::duration(static_cast<std::int64_t>(wide() % (std::uint64_t{1} << random_() % 50)));
             }
         }
     }
@@ -190,7 +203,8 @@ private:
 
 } // namespace
 
-TEST_CASE("timer scripts agree with a model: order, never early, next_deadline() never late [E12]", "[reactor][wheel][E12]") {
+TEST_CASE("timer scripts agree with a model: order, never early, next_deadline() never late [E12]",
+          "[reactor][wheel][E12]") {
     EACH_MECHANISM(kind);
     const std::uint32_t seeds = test::slow_build() ? 10 : 60;
     std::uint64_t fired = 0;
@@ -211,7 +225,9 @@ TEST_CASE("a cancelled deadline costs at most one early turn, and never a spin",
     for (const auto distance : {clock::duration(1us), clock::duration(1ms), clock::duration(100ms), clock::duration(9s),
                                 clock::duration(1h), clock::duration(500h)}) {
         const auto next_to_it = loop.after(distance + 1us, [] {});
-        { const auto cancelled = loop.after(distance, [] {}); }
+        {
+            const auto cancelled = loop.after(distance, [] {});
+        }
         int turns = 0;
         while (next_to_it.active() && turns < 100) {
             const auto next = loop.next_deadline();

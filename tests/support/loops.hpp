@@ -78,8 +78,8 @@ private:
 
 /// The kinds of handlers that a reactor runs; a test that goes through all_kinds needs no change for a new one.
 enum class handler_kind { watch, one_shot, periodic, signal, post };
-inline constexpr std::array all_kinds{handler_kind::watch, handler_kind::one_shot, handler_kind::periodic, handler_kind::signal,
-                                      handler_kind::post};
+inline constexpr std::array all_kinds{handler_kind::watch, handler_kind::one_shot, handler_kind::periodic,
+                                      handler_kind::signal, handler_kind::post};
 inline std::ostream& operator<<(std::ostream& out, handler_kind kind) {
     constexpr std::array names{"watch", "one-shot timer", "periodic timer", "signal", "post"};
     return out << names[static_cast<std::size_t>(kind)];
@@ -92,21 +92,35 @@ public:
 
     source(pollux::reactor& loop, handler_kind kind, std::function<void()> handler,
            pollux::source_location where = pollux::source_location::current())
-        : loop_(loop), kind_(kind), handler_(std::move(handler)), where_(where) {
+        : loop_(loop),
+          kind_(kind),
+          handler_(std::move(handler)),
+          where_(where) {
         switch (kind) {
         case handler_kind::watch:
             pipe_.emplace();
-            watch_ = loop.watch(pipe_->reader, pollux::interest::readable,
-                                [this] {
-                                    static_cast<void>(pipe_->reader.read(1));
-                                    handler_();
-                                },
-                                where);
+            watch_ = loop.watch(
+                pipe_->reader, pollux::interest::readable,
+                [this] {
+                    static_cast<void>(pipe_->reader.read(1));
+                    handler_();
+                },
+                where);
             break;
-        case handler_kind::one_shot: timer_ = loop.after(std::chrono::hours(1), [this] { handler_(); }, where); break;
-        case handler_kind::periodic: timer_ = loop.every(std::chrono::hours(1), [this] { handler_(); }, where); break;
-        case handler_kind::signal: signal_ = loop.on_signal(signal_number, [this] { handler_(); }, where); break;
-        case handler_kind::post: break;
+        case handler_kind::one_shot:
+            timer_ = loop.after(
+                std::chrono::hours(1), [this] { handler_(); }, where);
+            break;
+        case handler_kind::periodic:
+            timer_ = loop.every(
+                std::chrono::hours(1), [this] { handler_(); }, where);
+            break;
+        case handler_kind::signal:
+            signal_ = loop.on_signal(
+                signal_number, [this] { handler_(); }, where);
+            break;
+        case handler_kind::post:
+            break;
         }
     }
     source(const source&) = delete;
@@ -114,10 +128,16 @@ public:
 
     void trigger() {
         switch (kind_) {
-        case handler_kind::watch: pipe_->writer.write("x"); break;
+        case handler_kind::watch:
+            pipe_->writer.write("x");
+            break;
         case handler_kind::one_shot:
-        case handler_kind::periodic: timer_.rearm(pollux::clock::duration::zero()); break;
-        case handler_kind::signal: ::raise(signal_number); break;
+        case handler_kind::periodic:
+            timer_.rearm(pollux::clock::duration::zero());
+            break;
+        case handler_kind::signal:
+            ::raise(signal_number);
+            break;
         case handler_kind::post:
             loop_.post([this] { handler_(); }, where_);
             break;

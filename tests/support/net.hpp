@@ -222,7 +222,9 @@ private:
             }
             switch (peer_.write(*got)) {
             case pollux::write_status::sent:
-            case pollux::write_status::buffered: next(); break;
+            case pollux::write_status::buffered:
+                next();
+                break;
             case pollux::write_status::full:
                 peer_.on_drained([this](pollux::result<void> outcome) {
                     if (outcome) {
@@ -230,7 +232,9 @@ private:
                     }
                 });
                 break;
-            case pollux::write_status::failed: over_ = true; break;
+            case pollux::write_status::failed:
+                over_ = true;
+                break;
             }
         });
     }

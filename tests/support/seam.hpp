@@ -274,8 +274,7 @@ private:
             const int error = errno;
             {
                 const std::lock_guard lock(mutex_);
-                entries_.push_back(
-                    {name, number_of(args...), number, number == -1 ? error : 0});
+                entries_.push_back({name, number_of(args...), number, number == -1 ? error : 0});
             }
             errno = error;
             return result;

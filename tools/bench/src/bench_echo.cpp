@@ -91,7 +91,9 @@ int connect_to(std::uint16_t port) {
 class client {
 public:
     explicit client(const client_options& options)
-        : options_(options), block_(options.size * static_cast<std::size_t>(options.pipeline)), received_(block_.size()) {
+        : options_(options),
+          block_(options.size * static_cast<std::size_t>(options.pipeline)),
+          received_(block_.size()) {
         for (std::size_t place = 0; place < block_.size(); ++place) {
             block_[place] = static_cast<char>(place * 131 + place / 251);
         }
@@ -119,8 +121,9 @@ public:
                 auto& peer = peers_[events[static_cast<std::size_t>(place)].data.u64];
                 if (receive(peer)) {
                     done += static_cast<std::uint64_t>(options_.pipeline);
-                    const bool more = messages != 0 ? done + busy * static_cast<std::uint64_t>(options_.pipeline) <= messages
-                                                    : std::chrono::steady_clock::now() < end;
+                    const bool more = messages != 0
+                                          ? done + busy * static_cast<std::uint64_t>(options_.pipeline) <= messages
+                                          : std::chrono::steady_clock::now() < end;
                     more ? send_block(peer) : static_cast<void>(--busy);
                 }
             }
@@ -145,7 +148,8 @@ private:
     // True when the whole block is back.
     bool receive(peer& from) {
         const auto size = ::recv(from.fd, received_.data(), block_.size() - from.received, MSG_DONTWAIT);
-        if (size <= 0 || std::memcmp(received_.data(), block_.data() + from.received, static_cast<std::size_t>(size)) != 0) {
+        if (size <= 0 ||
+            std::memcmp(received_.data(), block_.data() + from.received, static_cast<std::size_t>(size)) != 0) {
             std::fputs("bench-echo: the echo is wrong or over\n", stderr);
             std::exit(1);
         }
@@ -202,7 +206,8 @@ void run_client(const client_options& options) {
 } // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app("Echo servers to compare, and their client. Used by tools/bench/echo and tools/bench/idle.", "bench-echo");
+    CLI::App app("Echo servers to compare, and their client. Used by tools/bench/echo and tools/bench/idle.",
+                 "bench-echo");
     app.require_subcommand(1);
     int processor = -1;
     app.add_option("--processor", processor, "run on this processor");

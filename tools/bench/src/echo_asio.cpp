@@ -25,11 +25,12 @@ public:
 
 private:
     void write(std::size_t size) {
-        boost::asio::async_write(peer_, boost::asio::buffer(bytes_, size), [me = shared_from_this()](auto error, std::size_t) {
-            if (!error) {
-                me->read();
-            }
-        });
+        boost::asio::async_write(peer_, boost::asio::buffer(bytes_, size),
+                                 [me = shared_from_this()](auto error, std::size_t) {
+                                     if (!error) {
+                                         me->read();
+                                     }
+                                 });
     }
 
     tcp::socket peer_;

@@ -31,7 +31,8 @@ void serve() {
         for (int place = 0; place < count; ++place) {
             const int fd = events[static_cast<std::size_t>(place)].data.fd;
             if (fd == listening) {
-                for (int peer = 0; (peer = ::accept4(listening, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
+                for (int peer = 0;
+                     (peer = ::accept4(listening, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
                     add(epfd, peer);
                 }
                 continue;
