@@ -15,10 +15,9 @@
 
 namespace pollux::inline POLLUX_ABI::detail {
 
-struct chunk {
+struct chunk { // NOLINT(cppcoreguidelines-pro-type-member-init): the bytes are filled by their user
     chunk* next = nullptr;
-    std::array<std::byte, 4096 - sizeof(void*)>
-        bytes; // NOLINT(cppcoreguidelines-pro-type-member-init): filled by its user
+    std::array<std::byte, 4096 - sizeof(void*)> bytes;
 };
 
 class chunk_pool {

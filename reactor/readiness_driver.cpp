@@ -17,7 +17,7 @@ namespace pollux::inline POLLUX_ABI::detail {
 namespace {
 
 constexpr std::size_t events_per_wait = 512;
-constexpr std::size_t stream_read_size = 64 * 1024; // stream::largest_read
+constexpr std::size_t stream_read_size = 65'536; // stream::largest_read
 
 using parts_span = std::span<const std::span<const std::byte>>;
 

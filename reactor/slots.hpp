@@ -55,7 +55,7 @@ enum socket_state : std::uint8_t {
 };
 
 /// A registration: 48 bytes, and its callable.
-struct slot {
+struct slot { // NOLINT(cppcoreguidelines-pro-type-member-init): one member of each union is initialised
     using ready_function = void (*)(core&, slot&, readiness);
 
     struct watch_part {
@@ -176,19 +176,20 @@ private:
     // An index counts units of 16 bytes: its bits are a chunk's number and a slot's offset in it, and no multiplication
     // lies between a token and its slot.
     static constexpr std::size_t unit = 16;
-    static constexpr slot_index units_per_chunk = 32 * 1024 / unit;
+    static constexpr slot_index units_per_chunk = 32'768 / unit;
 
     // 32 KiB at a multiple of 32 KiB: a slot's address leads to its chunk, and so to its core.
-    struct alignas(32 * 1024) chunk {
+    struct alignas(32'768) chunk {
         chunk(core& of, slot_index at) noexcept : owner(&of), first(at) {}
         core* owner;
         slot_index first;
         slot_index used = 0;
         std::array<slot, slots_per_chunk> slots;
     };
-    static_assert(sizeof(chunk) == 32 * 1024);
+    static_assert(sizeof(chunk) == 32'768);
 
     [[nodiscard]] static const chunk* chunk_of(const slot* of) noexcept {
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): rounding down an address has no other form
         return reinterpret_cast<const chunk*>(reinterpret_cast<std::uintptr_t>(of) & ~(sizeof(chunk) - 1));
     }
 

@@ -110,8 +110,8 @@ inline constexpr wait_forever_t wait_forever{};
 /// negative durations mean is told by the function that takes it.
 class timeout {
 public:
-    constexpr timeout(wait_forever_t) noexcept
-        : length_(clock::duration::max()) {} // NOLINT(google-explicit-constructor)
+    // NOLINTNEXTLINE(google-explicit-constructor)
+    constexpr timeout(wait_forever_t) noexcept : length_(clock::duration::max()) {}
     template <class Rep, class Period>
     constexpr timeout(std::chrono::duration<Rep, Period> length) // NOLINT(google-explicit-constructor)
         : length_(saturated(length)) {}

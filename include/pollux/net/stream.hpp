@@ -42,11 +42,11 @@ public:
     using write_handler = callback<void(result<std::size_t>)>;
     using drain_handler = callback<void(result<void>)>;
 
-    static constexpr std::size_t default_high_mark = 256 * 1024;
-    static constexpr std::size_t default_low_mark = 64 * 1024;
+    static constexpr std::size_t default_high_mark = 262'144;
+    static constexpr std::size_t default_low_mark = 65'536;
     static constexpr clock::duration default_linger = std::chrono::seconds(5);
     /// The most that one read hands over.
-    static constexpr std::size_t largest_read = 64 * 1024;
+    static constexpr std::size_t largest_read = 65'536;
 
     /// Not connected.
     stream() noexcept = default;

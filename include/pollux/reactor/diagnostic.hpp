@@ -23,7 +23,7 @@ enum class diagnostic_kind : std::uint8_t {
 
 /// One thing that the environment did to the loop. Told once per episode, survived in any case.
 struct diagnostic {
-    diagnostic_kind kind;
+    diagnostic_kind kind{};
     std::error_code error;
     int fd = -1;           ///< the descriptor concerned, or -1
     source_location where; ///< where the registration concerned was made; line 0 when there is none
