@@ -82,7 +82,8 @@ def good_server(tally, load, server, mechanism):
     tally.check(f"fewer messages than connections: all [{mechanism}]", figures.get("messages") == 3, figures)
     drive("large messages", "--messages", 24, "--size", 1_000_000, "--connections", 3, "--pipeline", 2)
     figures = drive("open loop", "--rate", 1000, "--duration", "500ms", "--threads", 2)
-    tally.check(f"open loop: the rate is kept [{mechanism}]", 400 <= figures.get("messages", 0) <= 502, figures)
+    due = 1000 * figures.get("seconds", 0) + 2  # both threads start with one
+    tally.check(f"open loop: the rate is kept [{mechanism}]", 100 <= figures.get("messages", 0) <= due, figures)
     figures = drive("open loop, --messages", "--rate", 1000, "--messages", 20)
     tally.check(f"open loop, --messages: all [{mechanism}]", figures.get("messages") == 20, figures)
 
