@@ -64,7 +64,6 @@ public:
     run_status run_once(timeout limit);
     [[nodiscard]] clock::time_point now();
     [[nodiscard]] clock::time_point next_deadline();
-    [[nodiscard]] bool running() const noexcept { return running_; }
     /// Where the handler that runs was registered.
     [[nodiscard]] source_location place() const noexcept {
         return running_slot_ != nullptr ? source_location::current(running_slot_->file, running_slot_->line) : place_;
