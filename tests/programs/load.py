@@ -160,6 +160,8 @@ def bad_servers(tally, load):
     def closing(peer):
         for _ in range(10):
             peer.sendall(peer.recv(65536))
+        peer.shutdown(socket.SHUT_WR)
+        swallowing(peer)  # closed with something unread, it would be a reset
 
     def resetting(peer):
         peer.sendall(peer.recv(65536))
