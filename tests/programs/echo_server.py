@@ -100,7 +100,7 @@ def threads(tally, program):
                 server.signal(signal.SIGUSR1)
                 total = server.said(rf"statistics: connections {many} of ")
                 tally.check(f"two threads, {address[:4]}: all counted", total, server.stderr())
-                # Threads answer an earlier signal before a later one, but the lines of the two may mix.
+                # A thread answers an earlier signal before a later one, but their lines may mix with another thread's.
                 last = dict(re.findall(r"of thread (\d): connections (\d+) of", server.stderr()))
                 shares = [int(count) for count in last.values()]
                 even = shares == [many // 2] * 2 if address.startswith("unix") else min(shares, default=0) > 0

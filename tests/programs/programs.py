@@ -53,7 +53,7 @@ class Server:
     def __init__(self, program, *arguments, listeners=1, default=("--listen", "127.0.0.1:0")):
         if not {"--listen", "--unix"} & set(map(str, arguments)):
             arguments = (*default, *arguments)
-        self.log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+        self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen([str(program), *map(str, arguments)], stdout=subprocess.PIPE, stderr=self.log,
                                         stdin=subprocess.DEVNULL, text=True, env=environment())
         self.addresses = []
@@ -99,8 +99,8 @@ class Server:
         return self.wait()
 
     def stderr(self):
-        self.log.seek(0)
-        return self.log.read()
+        # The server writes at the offset that it shares with us: it must not move.
+        return os.pread(self.log.fileno(), os.fstat(self.log.fileno()).st_size, 0).decode(errors="replace")
 
     def said(self, pattern, limit=LIMIT):
         """The first match in its log, waited for; None when it does not come."""
