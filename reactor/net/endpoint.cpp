@@ -235,11 +235,13 @@ std::string endpoint::to_string() const {
     }
     case kind::ipv6: {
         const auto native = as<::sockaddr_in6>(bytes_.data());
-        std::string host = ::inet_ntop(AF_INET6, &native.sin6_addr, text.data(), text.size());
+        std::string shown("[");
+        shown += ::inet_ntop(AF_INET6, &native.sin6_addr, text.data(), text.size());
         if (native.sin6_scope_id != 0) {
-            host += "%" + std::to_string(native.sin6_scope_id);
+            shown += '%' + std::to_string(native.sin6_scope_id);
         }
-        return "[" + host + "]:" + std::to_string(port());
+        shown += "]:" + std::to_string(port());
+        return shown;
     }
     }
     return "none";

@@ -39,7 +39,7 @@ std::string format(const char* pattern, Args... args) {
 std::string grouped(std::uint64_t number) {
     auto text = std::to_string(number);
     for (auto place = static_cast<std::ptrdiff_t>(text.size()) - 3; place > 0; place -= 3) {
-        text.insert(static_cast<std::size_t>(place), ",");
+        text.insert(static_cast<std::size_t>(place), 1, ',');
     }
     return text;
 }
@@ -166,8 +166,9 @@ std::string text_report(const options& chosen, const outcome& seen) {
     std::string text =
         strong + chosen.target.to_string() + plain + ": " + grouped(chosen.connections) +
         (chosen.connections == 1 ? " connection, " : " connections, ") + grouped(chosen.size) + "-byte messages, " +
-        (chosen.rate ? rounded(*chosen.rate) + " a second" : grouped(chosen.pipeline) + " under way on each") + "; " +
-        seen.mechanism + ", " + std::to_string(chosen.threads) + (chosen.threads == 1 ? " thread\n\n" : " threads\n\n");
+        (chosen.rate ? rounded(*chosen.rate) + " a second" : grouped(chosen.pipeline) + " under way on each") +
+        "; this end: " + seen.mechanism + ", " + std::to_string(chosen.threads) +
+        (chosen.threads == 1 ? " thread\n\n" : " threads\n\n");
     const auto line = [&](const char* head, const std::string& first, const std::string& second) {
         text += "  " + std::string(head) + std::string(16 - std::strlen(head), ' ') + right(first, 14) +
                 (second.empty() ? "" : right(second, 20)) + "\n";
