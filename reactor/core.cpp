@@ -99,8 +99,10 @@ void core::end(slot_index index) noexcept {
     if (kind == slot_kind::free || kind == slot_kind::ended) {
         return;
     }
+    head.kind = slot_kind::ended;
     slots.retire(index);
     work_ -= head.internal ? 0 : 1;
+    std::unique_ptr<slot_extra> dying; // last of all: destructors of callables may do anything
     switch (kind) {
     case slot_kind::watch:
         driver->forget(index);
@@ -108,7 +110,7 @@ void core::end(slot_index index) noexcept {
     case slot_kind::socket: {
         driver->forget(index); // before the descriptor is closed: no event of it may outlive it
         const unique_fd closing(std::exchange(head.fd, -1));
-        const std::unique_ptr<slot_extra> dying(std::exchange(head.as.socket.extra, nullptr));
+        dying.reset(std::exchange(head.as.socket.extra, nullptr));
         break;
     }
     case slot_kind::timer:
@@ -121,9 +123,7 @@ void core::end(slot_index index) noexcept {
     case slot_kind::ended:
         break;
     }
-    if (index == in_place_) {
-        head.kind = slot_kind::ended;
-    } else {
+    if (index != in_place_) {
         recycle(index);
     }
 }

@@ -17,12 +17,13 @@ registration::registration(detail::slot& registered, std::uint64_t token) noexce
 }
 
 void registration::end() noexcept {
-    auto& owner = slot_table::owner_of(slot_);
-    if (active()) {
-        owner.end(slot_table::index_of(token_));
+    // The callable may own this object: nothing of it is touched once the callable may be gone.
+    const auto* const ended = std::exchange(slot_, nullptr);
+    const auto token = std::exchange(token_, 0);
+    auto& owner = slot_table::owner_of(ended);
+    if (slot_table::names(token, *ended)) {
+        owner.end(slot_table::index_of(token));
     }
-    slot_ = nullptr;
-    token_ = 0;
     owner.release();
 }
 

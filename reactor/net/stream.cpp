@@ -6,6 +6,7 @@
 #include "reactor/net/stream_block.hpp"
 
 #include <cerrno>
+#include <deque>
 #include <new>
 #include <string>
 #include <system_error>
@@ -163,7 +164,7 @@ void stream::on_drained(drain_handler handler) {
     const auto [owner, index, head] = need(held(), token(), "on_drained()");
     auto& socket = head.as.socket;
     auto& extra = need_extra(owner, socket);
-    extra.drained = std::move(handler);
+    const drain_handler replaced(std::exchange(extra.drained, std::move(handler))); // it may own this stream
     ++extra.drained_asked;
     if (socket.error != 0 || extra.unsent.size() <= extra.low_mark) {
         later(owner, index, &call_due);
@@ -205,24 +206,27 @@ void stream::shutdown_write() {
 }
 
 void stream::close(clock::duration linger) noexcept {
-    if (!active()) {
-        reset();
+    // Callables that are dropped here may own this object: it is left alone from here on, and they are destroyed last.
+    callback_base read;
+    std::deque<stream_extra::pending_write> writes;
+    drain_handler drained;
+    stream left(std::move(*this));
+    if (!left.active()) {
         return;
     }
-    auto& owner = slot_table::owner_of(held());
-    const auto token = this->token();
+    auto& owner = slot_table::owner_of(left.held());
+    const auto token = left.token();
     const slot_index index = slot_table::index_of(token);
-    const callback_base dropped(std::move(owner.slots.head(index).callable));
+    const auto& head = *left.held();
     auto& socket = part(owner, index);
+    read = std::move(left.held()->callable);
     if ((socket.state & (broken | buffered)) == broken || (socket.state & (ended | buffered)) == ended) {
-        reset(); // nothing to send, or nobody to wait for
-        return;
+        return; // nothing to send, or nobody to wait for
     }
     try {
         auto& extra = need_extra(owner, socket);
-        extra.drained = nullptr;
-        extra.writes.clear();
-        const auto& head = owner.slots.head(index);
+        writes.swap(extra.writes);
+        drained = std::move(extra.drained);
         extra.linger = owner.add_timer(saturated_add(owner.driver->now(), linger), clock::duration::zero(),
                                        callback<void()>([&owner, token] { owner.end_token(token); }),
                                        source_location::current(head.file, head.line));
@@ -231,10 +235,9 @@ void stream::close(clock::duration linger) noexcept {
         if (extra.unsent.empty()) {
             finish_orphan(owner, index);
         }
-        detach();
-    } catch (...) {
-        // No memory for the gentle way.
-        reset();
+        left.detach();
+    } catch (...) { // no memory for the gentle way
+        static_cast<void>(0);
     }
 }
 

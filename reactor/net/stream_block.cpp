@@ -170,11 +170,13 @@ void call_due(core& owner, slot_index index) {
         later(owner, index, &call_due);
     }
     for (; writes > 0 && !extra.writes.empty(); --writes) {
-        auto done = std::move(extra.writes.front());
-        extra.writes.pop_front();
-        owner.set_place(owner.slots.head(index));
-        const bool sent = done.end <= extra.sent;
-        done.handler(sent ? result<std::size_t>(done.size) : result<std::size_t>(failure::from_raw(socket.error)));
+        {
+            auto done = std::move(extra.writes.front());
+            extra.writes.pop_front();
+            owner.set_place(owner.slots.head(index));
+            const bool sent = done.end <= extra.sent;
+            done.handler(sent ? result<std::size_t>(done.size) : result<std::size_t>(failure::from_raw(socket.error)));
+        } // the handler may have been the last to own the stream
         if (owner.slots.find(token) == no_slot || owner.stop_requested()) {
             return;
         }

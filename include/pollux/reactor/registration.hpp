@@ -30,7 +30,8 @@ public:
           token_(std::exchange(other.token_, 0)) {}
     registration& operator=(registration&& other) noexcept {
         if (this != &other) {
-            reset();
+            // Ended last: its callable may own this very object.
+            const registration ended(std::move(*this));
             slot_ = std::exchange(other.slot_, nullptr);
             token_ = std::exchange(other.token_, 0);
         }
