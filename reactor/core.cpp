@@ -136,6 +136,7 @@ void core::end_token(std::uint64_t token) noexcept {
 }
 
 watch_registration core::watch(int fd, interest wanted, callback<void(readiness)> handler, source_location where) {
+    expect_handler(handler, "reactor::watch");
     const slot_index index = add_slot(slot_kind::watch, where);
     slot& head = slots.head(index);
     head.fd = fd;
@@ -178,6 +179,7 @@ void core::sync_or_end(slot_index index) {
 
 timer_registration core::add_timer(clock::time_point deadline, clock::duration period, callback_base&& handler,
                                    source_location where) {
+    expect_handler(handler, "a timer");
     const slot_index index = add_slot(slot_kind::timer, where);
     slot& head = slots.head(index);
     head.armed_turn = turn_;
@@ -196,6 +198,7 @@ void core::rearm(slot_index index, clock::time_point deadline) noexcept {
 }
 
 signal_registration core::on_signal(int number, callback<void(const signal_info&)> handler, source_location where) {
+    expect_handler(handler, "reactor::on_signal");
     const slot_index index = add_slot(slot_kind::signal, where);
     slots.head(index).as.signal.number = number;
     try {

@@ -15,15 +15,24 @@
 #include "reactor/slots.hpp"
 #include "reactor/timer_wheel.hpp"
 
+#include <cerrno>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 namespace pollux::inline POLLUX_ABI::detail {
+
+/// A rule of every operation that takes a handler. Errors: invalid_argument when there is none.
+inline void expect_handler(const callback_base& handler, const char* call) {
+    if (!handler) [[unlikely]] {
+        throw_errno(EINVAL, std::string(call) + ": the handler is empty");
+    }
+}
 
 class core {
 public:

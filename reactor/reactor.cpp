@@ -93,6 +93,7 @@ poster::~poster() {
 }
 
 bool poster::post(callback<void()> work, source_location where) const {
+    detail::expect_handler(work, "poster::post");
     return box_ && box_->post(std::move(work), where);
 }
 
@@ -140,6 +141,7 @@ signal_registration reactor::on_signal(int number, callback<void(const signal_in
 }
 
 bool reactor::post(callback<void()> work, source_location where) {
+    detail::expect_handler(work, "reactor::post");
     return core_->box->post(std::move(work), where);
 }
 

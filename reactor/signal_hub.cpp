@@ -243,7 +243,10 @@ signal_source resolve(signal_source source) noexcept {
 }
 
 void subscribe(signal_inbox& inbox, int number, signal_source source) {
-    if (number < 1 || number >= static_cast<int>(signals) || number == SIGKILL || number == SIGSTOP) {
+    ::sigset_t probe; // the C library keeps some real-time signals for itself, and says so here
+    ::sigemptyset(&probe);
+    if (number < 1 || number >= static_cast<int>(signals) || number == SIGKILL || number == SIGSTOP ||
+        ::sigaddset(&probe, number) != 0) {
         throw_errno(EINVAL, "on_signal(" + std::to_string(number) + "): no such signal, or one that cannot be handled");
     }
     auto& all = instance();

@@ -156,13 +156,16 @@ void core::fire(slot_index index) {
     wheel_.remove(index);
     if (const auto period = head.as.timer.period; period > 0) {
         // Armed again before it is called: its handler may end it or move it, and may throw.
-        const auto late = std::max(now().time_since_epoch().count() - head.as.timer.deadline, std::int64_t{0});
-        const auto missed = late / period;
-        const auto next = saturated_add(to_time(head.as.timer.deadline + missed * period), clock::duration(period));
-        head.as.timer.deadline = next.time_since_epoch().count();
+        const auto deadline = head.as.timer.deadline;
+        const auto at = std::max(now().time_since_epoch().count(), deadline);
+        // Unsigned: between a deadline of time_point::min() and now may lie more than a duration can hold.
+        const auto late = static_cast<std::uint64_t>(at) - static_cast<std::uint64_t>(deadline);
+        const auto missed = late / static_cast<std::uint64_t>(period);
+        const auto last = at - static_cast<std::int64_t>(late % static_cast<std::uint64_t>(period));
+        head.as.timer.deadline = saturated_add(to_time(last), clock::duration(period)).time_since_epoch().count();
         head.armed_turn = turn_;
         wheel_.insert(index);
-        call_in_place<void(std::uint64_t)>(index, static_cast<std::uint64_t>(missed));
+        call_in_place<void(std::uint64_t)>(index, missed);
         return;
     }
     auto handler = take_callable<void()>(head);

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The pollux authors
-//
 // Echo on the first floor alone: class epoll is the kernel's interface; the rest is the system's own.
 #include <pollux/core/unique_fd.hpp>
 #include <pollux/mechanism/epoll.hpp>
 
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 
 #include <netinet/in.h>
@@ -37,22 +35,24 @@ static bool peer_has_gone(connection& with, pollux::epoll& loop) {
 }
 
 int main(int argc, char** argv) {
-    const auto port = std::uint16_t(argc > 1 ? std::atoi(argv[1]) : 7007);
-    const ::sockaddr_in here{AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}, {}};
-    const pollux::unique_fd door(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (::bind(door.get(), reinterpret_cast<const ::sockaddr*>(&here), sizeof here) < 0 ||
-        ::listen(door.get(), 128) < 0) {
-        return std::perror("cannot listen at 127.0.0.1"), EXIT_FAILURE;
+    int port = 7007;
+    if ((argc > 1 && std::sscanf(argv[1], "%d", &port) != 1) || port < 1 || port > 65535) {
+        return std::fprintf(stderr, "echo-epoll: '%s' is no port\n", argv[1]), 2;
     }
-    pollux::epoll loop;
-    for (loop.add(door, pollux::epoll_mask::in, 0);;) {
+    const ::sockaddr_in here{AF_INET, htons(std::uint16_t(port)), {htonl(INADDR_LOOPBACK)}, {}};
+    const pollux::unique_fd door(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (::bind(door.get(), (const ::sockaddr*)&here, sizeof here) < 0 || ::listen(door.get(), 128) < 0) {
+        return std::perror("echo-epoll: cannot listen at 127.0.0.1"), 1;
+    }
+    pollux::epoll loop; // the door edge-triggered: out of descriptors, what waits there would never let it rest
+    for (loop.add(door, pollux::epoll_mask::in | pollux::epoll_mask::et, 0);;) {
         for (const auto& event : loop.wait()) {
             auto* const known = reinterpret_cast<connection*>(event.word());
             if (known != nullptr && peer_has_gone(*known, loop)) {
                 delete known; // closing its descriptor ends its registration
-            } else if (pollux::unique_fd fd{known ? -1 : ::accept4(door.get(), nullptr, nullptr, SOCK_CLOEXEC)}) {
-                auto* const made = new connection{std::move(fd)};
-                loop.add(made->fd, pollux::epoll_mask::in, made->word());
+            }
+            for (int fd = -1; known == nullptr && (fd = ::accept4(door.get(), nullptr, nullptr, SOCK_CLOEXEC)) >= 0;) {
+                loop.add(fd, pollux::epoll_mask::in, (new connection{pollux::unique_fd(fd)})->word());
             }
         }
     }

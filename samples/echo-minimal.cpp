@@ -7,9 +7,9 @@
 #include <pollux/reactor/reactor.hpp>
 
 #include <cstdio>
-#include <exception>
 #include <list>
 #include <span>
+#include <system_error>
 #include <utility>
 
 using peers = std::list<pollux::stream>;
@@ -40,7 +40,7 @@ int main(int argc, char** argv) try {
     static_cast<void>(std::fflush(stdout));
     loop.run();
     return 0;
-} catch (const std::exception& error) {
+} catch (const std::system_error& error) {
     static_cast<void>(std::fprintf(stderr, "echo-minimal: %s\n", error.what()));
-    return 1;
+    return error.code() == std::errc::invalid_argument ? 2 : 1; // of the command line, or of the system
 }

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -259,6 +260,11 @@ TEST_CASE("callback: empty ones say so", "[core][callback]") {
     callback<void()> null = nullptr;
     CHECK_FALSE(none);
     CHECK_FALSE(null);
+    void (*no_function)() = nullptr;
+    CHECK_FALSE(callback<void()>(no_function));
+    CHECK_FALSE(callback<void()>(std::function<void()>()));
+    CHECK(callback<void()>(std::function<void()>([] {})));
+    CHECK(callback<void()>([] {}));
     auto moved = std::move(none);
     CHECK_FALSE(moved);
 }

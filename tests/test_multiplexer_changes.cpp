@@ -342,3 +342,16 @@ TEST_CASE("multiplexer: a ghost of a closed descriptor bears its old token, neve
     tidy.writer.write("x");
     CHECK_FALSE(wait_on(*mux).contains(3));
 }
+
+TEST_CASE("contract 5: closed, and its number now a regular file's: remove is silent (B1)", "[multiplexer][B1]") {
+    EACH_MECHANISM(kind);
+    const auto mux = make_multiplexer(kind);
+    pipe_pair pipe;
+    const int number = pipe.reader.get();
+    mux->add(number, interest::readable, 1);
+    pipe.reader.close();
+    const auto file = temporary_file();
+    REQUIRE(file.get() == number);
+    CHECK_NOTHROW(mux->remove(number));
+    CHECK_FALSE(wait_on(*mux).contains(1));
+}

@@ -93,7 +93,7 @@ TEST_CASE("endpoint: what is wrong is refused, and the text names it [C13]", "[n
         {"example.org:80", "names are not looked up"},
         {"::1:80", "in brackets"},
         {"fe80::1%lo:80", "in brackets"},
-        {"[::1]", "is no port"},
+        {"[::1]", "no port; expected"},
         {"[::1]80", "is no port"},
         {"[]:80", "is no IPv6 address"},
         {"[1.2.3.4]:80", "is no IPv6 address"},

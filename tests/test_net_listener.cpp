@@ -52,7 +52,7 @@ TEST_CASE("listener: port 0 becomes the port that the kernel chose", "[net][list
     const auto second = [&] { const pollux::listener never(loop, where, [](pollux::stream) {}); };
     CHECK(test::error_of(second) == std::errc::address_in_use);
     CHECK_THAT(test::text_of(second),
-               Catch::Contains(where.to_string()) && Catch::Contains("another program listens there"));
+               Catch::Contains(where.to_string()) && Catch::Contains("somebody listens there already"));
     source.close();
     CHECK_FALSE(source.is_open());
     const pollux::listener again(loop, where, [](pollux::stream) {});

@@ -4,11 +4,14 @@
 // The rules that let any driver stand below a stream, one case each (writes complete in order: test_net_writes.cpp).
 #include "support/net.hpp"
 
+#include <functional>
 #include <memory>
 
+#include <signal.h>
 #include <sys/ioctl.h>
 
 using namespace std::chrono_literals;
+using pollux::stream;
 using pollux::write_status;
 using test::bytes_span;
 using test::family;
@@ -366,4 +369,32 @@ TEST_CASE("rule 7: a stream that is not open refuses work and answers questions"
         stream->abort();
         stream->close();
     }
+}
+
+TEST_CASE("an operation without a handler is refused when it is started", "[net][reactor]") {
+    EACH_MECHANISM(kind);
+    pollux::reactor loop(kind);
+    const auto anywhere = pollux::endpoint::parse("127.0.0.1:0");
+    test::peer_pair pair(loop, test::family::unix_pair);
+    const test::pipe_pair pipe;
+    constexpr auto refused = std::errc::invalid_argument;
+    void (*no_function)() = nullptr;
+    CHECK_ERROR(loop.after(1ms, nullptr), refused);
+    CHECK_ERROR(loop.after(1ms, no_function), refused);
+    CHECK_ERROR(loop.every(1ms, nullptr), refused);
+    CHECK_ERROR(loop.at(pollux::clock::now(), std::function<void()>()), refused);
+    CHECK_ERROR(loop.watch(pipe.reader, pollux::interest::readable, nullptr), refused);
+    CHECK_ERROR(loop.on_signal(SIGUSR1, nullptr), refused);
+    CHECK_ERROR(loop.post(nullptr), refused);
+    CHECK_ERROR(loop.make_poster().post(nullptr), refused);
+    CHECK_ERROR(pollux::listener(loop, anywhere, nullptr), refused);
+    CHECK_ERROR(pollux::connector(loop, pollux::listener(loop, anywhere, [](stream) {}).local(), nullptr), refused);
+    CHECK_ERROR(pair.near.read_some(nullptr), refused);
+    CHECK_ERROR(pair.near.read_some(stream::read_handler()), refused);
+    CHECK_ERROR(pair.near.write(test::bytes_of("x"), nullptr), refused);
+    pair.near.on_drained(nullptr); // cancels; there is nothing to cancel
+    int reads = 0;
+    pair.near.read_some([&](test::read_result) { ++reads; });
+    pair.far.write("y");
+    CHECK(test::turns_until(loop, [&] { return reads == 1; }));
 }

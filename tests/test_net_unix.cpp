@@ -93,7 +93,7 @@ TEST_CASE("Unix listener: refuses the address of a living one, and disturbs it l
     const auto inode = inode_of(path);
     const auto second = [&] { const pollux::listener never(loop, where, [](pollux::stream) {}); };
     CHECK(test::error_of(second) == std::errc::address_in_use);
-    CHECK_THAT(test::text_of(second), Catch::Contains(path) && Catch::Contains("another program listens there"));
+    CHECK_THAT(test::text_of(second), Catch::Contains(path) && Catch::Contains("somebody listens there already"));
     CHECK(inode_of(path) == inode);
 }
 

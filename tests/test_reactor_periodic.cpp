@@ -89,6 +89,20 @@ TEST_CASE("a periodic timer is moved, ended and replaced by its own handler [E11
     CHECK_FALSE(tick.active());
 }
 
+TEST_CASE("a periodic timer moved before all time fires once and finds its pace again [E11]", "[reactor][E11]") {
+    EACH_MECHANISM(kind);
+    pollux::reactor loop(kind);
+    int calls = 0;
+    auto tick = loop.every(1h, [&] { ++calls; });
+    CHECK(tick.rearm_at(clock::time_point::min()));
+    for (int i = 0; i < 5; ++i) {
+        loop.step();
+    }
+    CHECK(calls == 1);
+    CHECK(tick.deadline() > clock::now());
+    CHECK(tick.deadline() <= clock::now() + 1h);
+}
+
 TEST_CASE("a timer of no delay that arms itself again lets everybody else run [D3]", "[reactor][D3]") {
     EACH_MECHANISM(kind);
     const bool by_rearm = GENERATE(false, true);

@@ -348,7 +348,7 @@ TEST_CASE("what is no signal, or cannot be handled, is refused and changes nothi
     EACH_MECHANISM(kind);
     EACH_SIGNAL_SOURCE(source);
     pollux::reactor loop({kind, nullptr, source});
-    for (const int number : {0, -1, 65, 1000, SIGKILL, SIGSTOP}) {
+    for (const int number : {0, -1, 32, 33, 65, 1000, SIGKILL, SIGSTOP}) { // 32 and 33: the C library's
         INFO(number);
         CHECK_ERROR(loop.on_signal(number, [] {}), std::errc::invalid_argument);
     }

@@ -76,8 +76,10 @@ private:
         try {
             native_.remove(fd);
         } catch (const std::system_error& error) {
-            // Closed (EBADF), or closed and the number used again (ENOENT): the kernel has removed it by itself.
-            if (error.code().value() != EBADF && error.code().value() != ENOENT) {
+            // Closed (EBADF), or closed and the number used again (ENOENT; EPERM by a regular file): the kernel has
+            // removed it by itself.
+            const int why = error.code().value();
+            if (why != EBADF && why != ENOENT && why != EPERM) {
                 throw;
             }
         }

@@ -47,6 +47,7 @@ void on_connected(core& owner, slot& head, readiness) {
 } // namespace
 
 connector::connector(reactor& owner, const endpoint& to, connect_handler handler, source_location where) {
+    expect_handler(handler, "connector");
     auto fd = make_socket(to);
     if (is_ip(to)) {
         set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");

@@ -91,7 +91,7 @@ endpoint endpoint::parse(std::string_view text) {
         throw_errno(EINVAL, "address '" + std::string(text.substr(0, text.find('\0'))) + "': followed by a NUL byte");
     }
     const auto colon = text.rfind(':');
-    if (colon == std::string_view::npos) {
+    if (colon == std::string_view::npos || text.ends_with(']')) {
         refuse(text, "no port; expected HOST:PORT, as in 127.0.0.1:7000 or [::1]:7000");
     }
     auto host = text.substr(0, colon);

@@ -143,6 +143,10 @@ void on_acceptable(core& owner, slot& ready, readiness) {
                 continue;
             case accept_outcome::drained:
                 extra_of(owner, index).failures = 0;
+                // The episode is over when the backlog is empty, not with the first connection that finds room.
+                if (std::exchange(extra_of(owner, index).out_of_room, false)) {
+                    owner.report(diagnostic_kind::accept_resumed, 0, head);
+                }
                 return;
             case accept_outcome::no_room:
                 wait_for_room(owner, index, error);
@@ -156,14 +160,7 @@ void on_acceptable(core& owner, slot& ready, readiness) {
         }
         auto accepted =
             detail_stream::make(owner, std::move(fd), is_socket, source_location::current(head.file, head.line));
-        auto& extra = extra_of(owner, index);
-        extra.failures = 0;
-        if (std::exchange(extra.out_of_room, false)) {
-            owner.report(diagnostic_kind::accept_resumed, 0, head);
-            if (owner.slots.find(token) == no_slot) {
-                return;
-            }
-        }
+        extra_of(owner, index).failures = 0;
         owner.call_in_place<void(stream)>(index, std::move(accepted));
         if (owner.slots.find(token) == no_slot || owner.slots.head(index).wanted == interest::none ||
             owner.stop_requested()) {
@@ -184,12 +181,19 @@ bool is_stale(const endpoint& address) {
            errno == ECONNREFUSED;
 }
 
-const char* advice(int error) noexcept {
+const char* advice(int error, const endpoint& address) {
+    const bool is_path = address.type() == endpoint::kind::unix_path;
     switch (error) {
-    case EADDRINUSE:
-        return "; another program listens there: stop it or choose another address";
+    case EADDRINUSE: {
+        struct ::stat about {};
+        if (is_path && sys::stat(std::string(address.path()).c_str(), &about) == 0 && !S_ISSOCK(about.st_mode)) {
+            return "; that is no socket: choose another path";
+        }
+        return "; somebody listens there already, this program or another: choose another address, or stop it";
+    }
     case EACCES:
-        return "; not permitted: choose a port above 1023, or a folder that you may write to";
+        return is_path ? "; not permitted: choose a folder that you may write to"
+                       : "; not permitted: choose a port above 1023";
     case EADDRNOTAVAIL:
         return "; no interface of this machine has that address";
     case ENOENT:
@@ -212,7 +216,7 @@ void bind_or_throw(int fd, const endpoint& address) {
         }
         error = errno;
     }
-    throw_errno(error, "cannot listen at " + address.to_string() + advice(error));
+    throw_errno(error, "cannot listen at " + address.to_string() + advice(error, address));
 }
 
 unique_fd open_listener(const endpoint& address, const listen_options& options) {
@@ -234,6 +238,7 @@ unique_fd open_listener(const endpoint& address, const listen_options& options) 
 
 listener::listener(reactor& owner, const endpoint& where_to, accept_handler handler, listen_options options,
                    source_location where) {
+    expect_handler(handler, "listener");
     if (options.accepts_per_turn == 0) {
         throw_errno(EINVAL, "a listener with accepts_per_turn 0 would accept nothing");
     }
@@ -245,7 +250,7 @@ listener::listener(reactor& owner, const endpoint& where_to, accept_handler hand
     }
     if (sys::listen(fd.get(), options.backlog) != 0) {
         const int error = errno;
-        throw_errno(error, "cannot listen at " + where_to.to_string() + advice(error));
+        throw_errno(error, "cannot listen at " + where_to.to_string() + advice(error, where_to));
     }
     auto& inner = owner.inner();
     const slot_index index = inner.add_socket(std::move(fd), &on_acceptable, where);

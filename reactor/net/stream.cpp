@@ -92,6 +92,10 @@ void* stream::start_reading_unusual() {
     return &head.callable;
 }
 
+void stream::expect_some(const read_handler& handler) {
+    expect_handler(handler, "stream::read_some");
+}
+
 void stream::cancel_read() noexcept {
     if (active()) {
         clear(held()->as.socket, reading);
@@ -149,6 +153,7 @@ write_status stream::buffer_rest(result<std::size_t> taken, bytes_span bytes) {
 }
 
 void stream::write(bytes_span bytes, write_handler handler) {
+    expect_handler(handler, "stream::write");
     const auto status = write(bytes);
     const auto [owner, index, head] = need(held(), token(), "write()");
     auto& socket = head.as.socket;

@@ -9,6 +9,7 @@
 
 #include "tools/common/command_line.hpp"
 
+#include <csignal>
 #include <exception>
 
 int main(int argc, char** argv) {
@@ -19,6 +20,7 @@ int main(int argc, char** argv) {
         }
         echo::set_up_log(chosen.log_level, chosen.json_log);
         command_line::raise_descriptor_limit();
+        std::signal(SIGPIPE, SIG_IGN); // whoever reads the log may go away
         echo::server(chosen).run();
         return 0;
     } catch (const std::exception& error) {

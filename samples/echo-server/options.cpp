@@ -38,11 +38,12 @@ std::optional<int> parse_options(int argc, char** argv, options& parsed) {
     app.add_option("--backlog", parsed.backlog, "connections that the kernel completes ahead of us; default: 4096")
         ->type_name("N")
         ->check(command_line::whole_number(1, 1'000'000));
-    app.add_option("--max-connections", parsed.max_connections,
-                   "accept no more while there are so many (all threads together)")
+    app.add_option(
+           "--max-connections", parsed.max_connections,
+           "accept no more while there are so many (all threads together); those that are being closed do not count")
         ->type_name("N")
         ->check(command_line::whole_number(1, 1'000'000'000));
-    app.add_option("--idle-timeout", idle_timeout, "close connections that send nothing for so long")
+    app.add_option("--idle-timeout", idle_timeout, "close connections that neither send nor take anything for so long")
         ->type_name("SECONDS")
         ->check(command_line::duration(std::chrono::milliseconds(1)));
     app.add_option("--drain-timeout", drain_timeout, "how long ending may take before connections are cut; default: 5")

@@ -169,7 +169,7 @@ void server::hand_round(pollux::stream peer) {
 void server::asked_to_end(int signal) {
     const auto* const name = signal == SIGINT ? "SIGINT" : "SIGTERM";
     if (std::exchange(ending_, true)) {
-        spdlog::warn("{} again: leaving at once", name);
+        spdlog::warn("{}, the second request to end: leaving at once", name);
         std::_Exit(EXIT_FAILURE);
     }
     spdlog::info("{}: draining", name);

@@ -23,6 +23,7 @@ static_assert(sizeof(session) <= 40);
 /// With --idle-timeout, all sessions are these.
 struct timed_session : session {
     pollux::timer_registration idle;
+    std::size_t untaken = 0; // bytes of its echo that the peer had not taken when last looked at
 };
 
 /// The sessions of one reactor, linked through themselves. Does not own them.

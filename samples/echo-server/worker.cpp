@@ -10,6 +10,8 @@
 #include <memory>
 #include <utility>
 
+#include <sys/ioctl.h>
+
 using namespace std::chrono_literals;
 
 namespace echo {
@@ -20,6 +22,13 @@ namespace {
 constexpr auto sweep_period = 100ms;
 // Whoever keeps on sending is cut short after so long, or half the drain's time-out.
 constexpr pollux::clock::duration most_patience = 1s;
+
+// Bytes that the kernel has and the peer has not.
+std::size_t in_kernel(const pollux::stream& peer) {
+    int count = 0;
+    const auto fd = peer.native_handle();
+    return fd && ::ioctl(*fd, TIOCOUTQ, &count) == 0 ? static_cast<std::size_t>(count) : 0;
+}
 
 std::string name_of(const pollux::stream& peer) {
     try {
@@ -52,16 +61,17 @@ pollux::endpoint worker::listen_at(const pollux::endpoint& where) {
     pollux::listen_options settings;
     settings.backlog = options_.backlog;
     settings.reuse_port = options_.threads > 1;
-    listeners_.emplace_back(
-        loop_, where, [this](pollux::stream peer) { accepted(std::move(peer), false); }, settings);
+    // Not emplace_back: diagnostics name the place where a listener was made, and that would be the vector's.
+    listeners_.push_back(pollux::listener(
+        loop_, where, [this](pollux::stream peer) { accepted(std::move(peer), false); }, settings));
     return listeners_.back().local();
 }
 
 pollux::endpoint worker::listen_for_all(const pollux::endpoint& where) {
     pollux::listen_options settings;
     settings.backlog = options_.backlog;
-    listeners_.emplace_back(
-        loop_, where, [this](pollux::stream peer) { accepted(std::move(peer), true); }, settings);
+    listeners_.push_back(pollux::listener(
+        loop_, where, [this](pollux::stream peer) { accepted(std::move(peer), true); }, settings));
     return listeners_.back().local();
 }
 
@@ -137,7 +147,9 @@ void worker::adjust_accepting() {
 
 void worker::touch(session& alive) {
     if (timed()) {
-        static_cast<timed_session&>(alive).idle.rearm_at(pollux::saturated_add(loop_.now(), options_.idle_timeout));
+        auto& with_timer = static_cast<timed_session&>(alive);
+        with_timer.idle.rearm_at(pollux::saturated_add(loop_.now(), options_.idle_timeout));
+        with_timer.untaken = 0;
     }
 }
 
@@ -193,13 +205,18 @@ void worker::peer_ended(session& from) {
     });
 }
 
-void worker::idled(session& from) {
+void worker::idled(timed_session& from) {
+    // A peer that takes its echo slowly is not read from meanwhile: what it takes is its sign of life.
+    const auto untaken = from.peer.unsent() + in_kernel(from.peer);
+    if (untaken != from.untaken) {
+        from.idle = loop_.after(options_.idle_timeout, [this, &from] { idled(from); });
+        from.untaken = untaken;
+        return;
+    }
     if (spdlog::should_log(spdlog::level::debug)) {
         spdlog::debug("{}: idle, closed", name_of(from.peer));
     }
-    if (from.peer.unsent() == 0) {
-        from.peer.close();
-    } else {
+    if (untaken != 0) {
         from.peer.abort(); // it does not even take what is its own
     }
     remove(from);

@@ -56,7 +56,7 @@ private:
     void read(session& from);
     void arrived(session& from, pollux::result<std::span<const std::byte>> bytes);
     void peer_ended(session& from);
-    void idled(session& from);
+    void idled(timed_session& from);
     void say_end(session& to);
     void remove(session& gone);
     void destroy(session& gone) noexcept;

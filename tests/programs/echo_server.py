@@ -5,17 +5,21 @@
 
 What echo-server promises, on each mechanism where that matters.
 """
+import contextlib
+import errno
 import json
 import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 
-from programs import (Server, Tally, connect, echoes, ends, is_silent, mechanisms, noise, read_exactly, run, wait_until)
+from programs import (LIMIT, Server, Tally, connect, echoes, ends, is_silent, mechanisms, noise, read_exactly, run,
+                      wait_until)
 
 MIB = 1 << 20
 
@@ -179,6 +183,55 @@ def idle_timeout(tally, program, mechanism):
                         f"{time.monotonic() - began} s")
 
 
+def slow_reader(tally, program):
+    """Who takes its echo without hurry is not idle; who does not take it at all is."""
+    with Server(program, "--idle-timeout", "0.5") as server, connect(server.address) as slow, \
+            connect(server.address) as stuck:
+        for peer in (slow, stuck):
+            fill(peer)
+        began, taken, kept = time.monotonic(), 0, True
+        while kept and time.monotonic() - began < 2.5:
+            time.sleep(0.05)
+            with contextlib.suppress(BlockingIOError):
+                try:
+                    taken += len(slow.recv(20_000))
+                except ConnectionResetError:
+                    kept = False
+        tally.check("--idle-timeout keeps who takes its echo slowly", kept and taken > 100_000,
+                    f"{taken} bytes in {time.monotonic() - began:.1f} s")
+        stuck.setblocking(True)
+        tally.check("--idle-timeout ends who takes nothing", wait_until(lambda: reset(stuck)))
+
+
+def fill(peer):
+    """Sends until neither side has room for more."""
+    peer.setblocking(False)
+    last = time.monotonic()
+    while time.monotonic() - last < 0.1:
+        with contextlib.suppress(BlockingIOError):
+            peer.send(b"x" * 65536)
+            last = time.monotonic()
+
+
+def reset(peer):
+    return peer.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
+
+
+def log_reader_leaves(tally, program):
+    """A log that nobody reads any more is no reason to end."""
+    read_end, write_end = os.pipe()
+    with subprocess.Popen([program, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=write_end,
+                          text=True) as process:
+        os.close(write_end)
+        address = process.stdout.readline().removeprefix("listening on ").strip()
+        os.close(read_end)
+        process.send_signal(signal.SIGUSR1)
+        with connect(address) as peer:
+            tally.check("a log that nobody reads: it goes on", echoes(peer) and process.poll() is None)
+        process.send_signal(signal.SIGTERM)
+        tally.check("a log that nobody reads: exit", process.wait(LIMIT) == 0)
+
+
 def json_log(tally, program):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'quo"te\\')
@@ -233,6 +286,8 @@ def main():
     statistics(tally, program)
     most_connections(tally, program, 1)
     most_connections(tally, program, 3)
+    slow_reader(tally, program)
+    log_reader_leaves(tally, program)
     json_log(tally, program)
     tally.close()
 

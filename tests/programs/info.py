@@ -8,6 +8,7 @@ pollux-info tells what is so: its words, its JSON, and what the kernel says itse
 import json
 import pathlib
 import resource
+import subprocess
 import sys
 
 from programs import Tally, environment, run
@@ -36,18 +37,21 @@ def main():
     chosen = json.loads(run(info, "--json", env=environment(POLLUX_MECHANISM="select")).stdout)
     tally.check("POLLUX_MECHANISM",
                 chosen["default"] == "select" and "POLLUX_MECHANISM" in chosen["default_because"], chosen)
-    soft, hard = (str(limit) if limit != resource.RLIM_INFINITY else "unlimited"
+    soft, hard = (limit if limit != resource.RLIM_INFINITY else None
                   for limit in resource.getrlimit(resource.RLIMIT_NOFILE))
     limits = facts["limits"]
-    tally.check("RLIMIT_NOFILE", limits["RLIMIT_NOFILE soft"] == soft and limits["RLIMIT_NOFILE hard"] == hard, limits)
+    tally.check("RLIMIT_NOFILE", limits["RLIMIT_NOFILE_soft"] == soft and limits["RLIMIT_NOFILE_hard"] == hard, limits)
     for name, file in (("somaxconn", "net/core/somaxconn"), ("max_user_watches", "fs/epoll/max_user_watches"),
                        ("nr_open", "fs/nr_open")):
         path = pathlib.Path("/proc/sys", file)
         if path.exists():
-            tally.check(name, limits[name] == path.read_text(encoding="ascii").strip(), limits)
+            tally.check(name, limits[name] == int(path.read_text(encoding="ascii")), limits)
         else:
             tally.skip(name, f"this system has no {path}")
-    tally.check("FD_SETSIZE", limits["FD_SETSIZE"] == "1024", limits)
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([sys.argv[1]], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    tally.check("what cannot be written", done.returncode == 1 and "No space left" in done.stderr, done.stderr)
+    tally.check("FD_SETSIZE", limits["FD_SETSIZE"] == 1024, limits)
     tally.close()
 
 

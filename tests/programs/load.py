@@ -106,6 +106,12 @@ def output(tally, load, address):
     tally.check("plain ASCII where the locale is", done.stdout.isascii() and "#" in done.stdout, done.stdout)
     done = run(load, "--connect", address, "--messages", 100, env=environment(LC_ALL="C.UTF-8"))
     tally.check("blocks where the locale is UTF-8", "█" in done.stdout, done.stdout)
+    for arguments in ([], ["--json"]):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([load, "--connect", address, "--messages", "10", *arguments], stdout=full,
+                                  stderr=subprocess.PIPE, text=True, check=False, timeout=LIMIT)
+        tally.check(f"figures that cannot be written {arguments}", done.returncode == 1
+                    and "No space left" in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr)
     done = run(load, "--connect", address, "--messages", 100, "--quiet")
     tally.check("--quiet", done.returncode == 0 and done.stdout + done.stderr == "", done.stdout + done.stderr)
     with tempfile.TemporaryDirectory() as folder:
@@ -127,6 +133,17 @@ def on_a_terminal(tally, load, address):
     os.close(ours)
     tally.check("the live line", driver.wait(LIMIT) == 0 and b"messages/s" in shown and b"p99" in shown
                 and b"0 errors" in shown and b"\n" not in shown and b"\x1b[3" not in shown, shown)
+
+
+def odd_rates(tally, load, address):
+    for rate in ("1e-10", "1e-300", "1e9"):  # next to never; more than anybody can send
+        began = time.monotonic()
+        done = run(load, "--connect", address, "--connections", 2, "--duration", "500ms", "--rate", rate, "--json")
+        took = time.monotonic() - began
+        figures = figures_of(done)
+        fine = done.returncode == 0 and figures.get("errors") == 0 and took < 6  # 5 s for the last answers
+        tally.check(f"--rate {rate}", fine and (figures["unsent_messages"] > 0) == (rate == "1e9"),
+                    f"{took:.1f} s, exit {done.returncode}: {done.stdout} {done.stderr}")
 
 
 def interrupted(tally, load, address):
@@ -238,6 +255,7 @@ def main():
     with Server(program) as server:
         output(tally, load, server.address)
         on_a_terminal(tally, load, server.address)
+        odd_rates(tally, load, server.address)
         interrupted(tally, load, server.address)
     bad_servers(tally, load)
     silent_listener(tally, load)

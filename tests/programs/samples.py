@@ -34,8 +34,11 @@ def main():
     with Server("sh", "-c", 'exec "$0" 127.0.0.1:0', minimal, "--", default=()) as server:
         converse(tally, "echo-minimal", server.address)
     done = subprocess.run([minimal, "127.0.0.1:99999"], capture_output=True, text=True, check=False)
-    tally.check("echo-minimal: bad input", done.returncode == 1 and "99999" in done.stderr, done.stderr)
+    tally.check("echo-minimal: bad input", done.returncode == 2 and "99999" in done.stderr, done.stderr)
     for program in rest:
+        for bad in ("99999", "-1", "foo"):
+            done = subprocess.run([program, bad], capture_output=True, text=True, check=False, timeout=30)
+            tally.check(f"echo-epoll: {bad}", done.returncode == 2 and bad in done.stderr, done.stderr)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <new>
 #include <system_error>
 
 #include <sys/resource.h>
@@ -57,7 +58,16 @@ void complain(std::string_view program, std::string_view text) {
     static_cast<void>(std::fwrite(line.data(), 1, line.size(), stderr));
 }
 
+void write_out(const std::string& text) {
+    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+        pollux::throw_errno("cannot write to standard output");
+    }
+}
+
 std::string words_of(const std::exception& error) {
+    if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
+        return "out of memory; ask for less";
+    }
     std::string text = error.what();
     const auto* const system = dynamic_cast<const std::system_error*>(&error);
     if (system != nullptr && (system->code().value() == EINVAL || system->code().value() == ENAMETOOLONG)) {

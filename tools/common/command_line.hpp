@@ -29,6 +29,9 @@ inline constexpr int misused = 2;
 /// One line on standard error, whatever the text holds.
 void complain(std::string_view program, std::string_view text);
 
+/// Writes to standard output, all of it. Errors: system_error (a full disk, a closed descriptor).
+void write_out(const std::string& text);
+
 /// What an exception says; for a wrong argument, which has no errno that matters, without the errno's words.
 [[nodiscard]] std::string words_of(const std::exception& error);
 

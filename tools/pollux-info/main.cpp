@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
             return *status;
         }
         const auto seen = info::look_around();
-        std::fputs((json ? info::json_report(seen) : info::text_report(seen)).c_str(), stdout);
+        command_line::write_out(json ? info::json_report(seen) : info::text_report(seen));
         if (!seen.chosen) {
             command_line::complain(program, seen.why);
             return command_line::failed;

@@ -4,7 +4,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <system_error>
 
 namespace info {
 
@@ -20,6 +26,21 @@ std::string joined(const std::vector<std::string>& words) {
         list += (list.empty() ? "" : ", ") + word;
     }
     return list;
+}
+
+// "RLIMIT_NOFILE soft" as a program writes it.
+std::string key_of(std::string name) {
+    std::ranges::replace(name, ' ', '_');
+    return name;
+}
+
+// null: unknown, or none ("unlimited").
+nlohmann::ordered_json number_of(const std::optional<std::string>& text) {
+    std::uint64_t number = 0;
+    if (!text || std::from_chars(text->data(), text->data() + text->size(), number).ec != std::errc()) {
+        return {};
+    }
+    return number;
 }
 
 } // namespace
@@ -60,7 +81,7 @@ std::string json_report(const survey& seen) {
     object["default"] = seen.chosen ? nlohmann::ordered_json(to_string(*seen.chosen)) : nlohmann::ordered_json();
     object["default_because"] = seen.why;
     for (const auto& each : seen.limits) {
-        object["limits"][each.name] = each.value ? nlohmann::ordered_json(*each.value) : nlohmann::ordered_json();
+        object["limits"][key_of(each.name)] = number_of(each.value);
     }
     return object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

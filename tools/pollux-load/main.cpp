@@ -42,9 +42,13 @@ int drive(const load::options& chosen) {
     }
     const bool json_out = chosen.json && chosen.json_file.empty();
     if (json_out) {
-        std::fputs(load::json_report(chosen, seen).c_str(), stdout);
+        command_line::write_out(load::json_report(chosen, seen));
     } else if (!chosen.quiet && seen.seconds > 0) {
-        std::fputs(load::text_report(chosen, seen).c_str(), stdout);
+        command_line::write_out(load::text_report(chosen, seen));
+    }
+    if (seen.interrupted && seen.seconds <= 0) {
+        command_line::complain(load::program, "interrupted before there were connections to measure");
+        return command_line::failed;
     }
     if (seen.total.errors() > 0) {
         command_line::complain(load::program, seen.total.first_error);

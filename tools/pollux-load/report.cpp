@@ -166,7 +166,8 @@ std::string text_report(const options& chosen, const outcome& seen) {
     std::string text =
         strong + chosen.target.to_string() + plain + ": " + grouped(chosen.connections) +
         (chosen.connections == 1 ? " connection, " : " connections, ") + grouped(chosen.size) + "-byte messages, " +
-        (chosen.rate ? rounded(*chosen.rate) + " a second" : grouped(chosen.pipeline) + " under way on each") +
+        (chosen.rate ? (*chosen.rate < 10 ? format("%g", *chosen.rate) : rounded(*chosen.rate)) + " a second"
+                     : grouped(chosen.pipeline) + " under way on each") +
         "; this end: " + seen.mechanism + ", " + std::to_string(chosen.threads) +
         (chosen.threads == 1 ? " thread\n\n" : " threads\n\n");
     const auto line = [&](const char* head, const std::string& first, const std::string& second) {

@@ -23,9 +23,21 @@ constexpr auto retry_pause = 10ms;
 // How long answers may take after the end.
 constexpr auto grace = 5s;
 constexpr auto publish_period = 200ms;
+// Open loop: messages that are looked at in one turn, so that a rate beyond reach leaves the loop room for the end.
+constexpr std::uint64_t due_at_once = 65'536;
 
 std::uint64_t share_of(std::uint64_t all, unsigned parts, unsigned which) noexcept {
     return all / parts + (which < all % parts ? 1 : 0);
+}
+
+const char* advice(const std::error_code& why) {
+    if (why == std::errc::address_not_available) {
+        return "; this machine has no free port left for more connections";
+    }
+    if (why == std::errc::permission_denied) {
+        return "; not permitted to use it";
+    }
+    return "; is the server running there?";
 }
 
 } // namespace
@@ -101,9 +113,7 @@ void worker::connect_ended(std::size_t place, pollux::result<pollux::stream> mad
     } else if (made.error() == std::errc::resource_unavailable_try_again && options_.target.is_unix()) {
         attempts_[place].again = loop_.after(retry_pause, [this, place] { begin(place); });
     } else {
-        const bool no_port = made.error() == std::errc::address_not_available;
-        refused(place, made.error().message() + (no_port ? "; this machine has no free port left for more connections"
-                                                         : "; is the server running there?"));
+        refused(place, made.error().message() + advice(made.error()));
     }
 }
 
@@ -152,7 +162,19 @@ clock::time_point worker::due(std::size_t place, std::uint64_t message) const no
         return stamps_[place * options_.pipeline + message % options_.pipeline];
     }
     const auto turn = static_cast<double>(message * options_.connections + number_of(place));
-    return began_ + clock::duration(static_cast<clock::rep>(turn * (1e9 / *options_.rate)));
+    return pollux::saturated_add(began_, pollux::saturated(std::chrono::duration<double>(turn / *options_.rate)));
+}
+
+// Open loop: messages that are due and that no turn has come to.
+std::uint64_t worker::overdue() const noexcept {
+    if (!options_.rate || began_ == clock::time_point()) {
+        return 0;
+    }
+    const std::chrono::duration<double> elapsed = clock::now() - began_;
+    const auto share = static_cast<double>(clients_.size()) / static_cast<double>(options_.connections);
+    const auto all = std::max(0.0, elapsed.count() * *options_.rate * share);
+    const auto due_by_now = std::min(static_cast<std::uint64_t>(all), scheduled_ + messages_left_);
+    return due_by_now > scheduled_ ? due_by_now - scheduled_ : 0;
 }
 
 void worker::permit(client& to, std::uint64_t most, clock::time_point now) {
@@ -168,10 +190,11 @@ void worker::permit(client& to, std::uint64_t most, clock::time_point now) {
 
 void worker::send_due() {
     const auto now = clock::now();
+    const auto at_most = scheduled_ + due_at_once; // the rest in the next turn: the loop has more to do than this
     const auto first = scheduled_;
     const auto place_of = [this](std::uint64_t turn) { return static_cast<std::size_t>(turn % clients_.size()); };
     const auto next_due = [&] { return due(place_of(scheduled_), scheduled_ / clients_.size()); };
-    while (messages_left_ > 0 && next_due() <= now) {
+    while (messages_left_ > 0 && scheduled_ < at_most && next_due() <= now) {
         permit(clients_[place_of(scheduled_)], 1, now);
         ++scheduled_;
     }
@@ -311,6 +334,9 @@ void worker::finish() {
         const auto begun = (each.sent + options_.size - 1) / options_.size * options_.size;
         fresh_.unsent_messages += (each.allowed - begun) / options_.size;
         each.allowed = begun;
+    }
+    if (const auto missed = overdue(); missed > due_at_once) {
+        fresh_.unsent_messages += missed;
     }
     leave_idle();
     grace_ = loop_.after(grace, [this] {

@@ -67,6 +67,7 @@ private:
 
     [[nodiscard]] std::uint64_t number_of(std::size_t place) const noexcept;
     [[nodiscard]] pollux::clock::time_point due(std::size_t place, std::uint64_t message) const noexcept;
+    [[nodiscard]] std::uint64_t overdue() const noexcept;
     void permit(client& to, std::uint64_t most, pollux::clock::time_point now);
     void send_first();
     void send_due();

@@ -90,7 +90,7 @@ class callback;
 
 /// A move-only callable of 64 bytes. Captures of up to 48 bytes live inside it and cost no allocation; larger ones, or
 /// ones whose move may throw, are held in one allocation made when the callback is. Trivially copyable captures are
-/// moved by copying their bytes. A handler may leave out the arguments, unless one of them is a result. A callable
+/// moved by copying their bytes. A null pointer or an empty std::function makes an empty one. A handler may leave out the arguments, unless one of them is a result. A callable
 /// whose destructor may throw does not compile: a loop could not go on.
 template <class R, class... Args>
 class callback<R(Args...)> : public detail::callback_base {
@@ -113,6 +113,11 @@ public:
     callback(F&& function) { // NOLINT(google-explicit-constructor,bugprone-forwarding-reference-overload)
         using stored = std::decay_t<F>;
         static_assert(std::is_nothrow_destructible_v<stored>, "a callback's captures must not throw when destroyed");
+        if constexpr (may_be_null<stored>) {
+            if (function == nullptr) {
+                return;
+            }
+        }
         if constexpr (in_place<stored>) {
             ::new (static_cast<void*>(bytes_)) stored(std::forward<F>(function));
             set_invoke([](void* self, Args... args) -> R { return call(*static_cast<stored*>(self), args...); });
@@ -161,6 +166,12 @@ public:
     }
 
 private:
+    // Pointers and std::function; a lambda without captures compares too, by way of a pointer, but is never null.
+    template <class F>
+    static constexpr bool may_be_null = !std::is_empty_v<F> && requires(const F& function) {
+        function == nullptr;
+    };
+
     template <class F>
     static constexpr bool in_place = sizeof(F) <= capacity &&
                                      alignof(F) <= alignof(std::max_align_t) && std::is_nothrow_move_constructible_v<F>;

@@ -45,7 +45,7 @@ enum class readiness : std::uint8_t {
     hangup = 8,          ///< both directions are over
     error = 16,          ///< the next operation reports it
     peer_closed = 32,    ///< the peer sends no more; only with interest readable
-    bad_descriptor = 64, ///< closed while registered; reported once, and the registration is gone
+    bad_descriptor = 64, ///< closed while registered; reported once, and the multiplexer knows it no more
 };
 [[nodiscard]] POLLUX_API std::span<const flag_name> flag_names(readiness) noexcept;
 

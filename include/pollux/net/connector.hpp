@@ -19,7 +19,8 @@ public:
 
     connector() noexcept = default;
     /// Connects to one address and calls `handler` once, later, with the stream (TCP without Nagle's algorithm) or the
-    /// reason. Errors (thrown): socket's (EMFILE), invalid_argument for an endpoint without address.
+    /// reason. Errors (thrown): socket's (EMFILE), invalid_argument for an endpoint without address or an
+    /// empty handler.
     connector(reactor& owner, const endpoint& to, connect_handler handler,
               source_location where = source_location::current());
     connector(connector&&) noexcept = default;

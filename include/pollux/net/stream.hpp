@@ -26,7 +26,7 @@ namespace pollux::inline POLLUX_ABI {
 enum class write_status : std::uint8_t {
     sent,     ///< the kernel has them all
     buffered, ///< the rest is buffered and will be sent
-    full,     ///< buffered, and the high-water mark is reached: produce no more until drained()
+    full,     ///< buffered, and the high-water mark is reached: produce no more until on_drained() calls
     failed,   ///< the stream is broken, or its limit was exceeded; the next read reports why
 };
 
@@ -61,12 +61,15 @@ public:
     [[nodiscard]] explicit operator bool() const noexcept { return active(); }
 
     /// Calls `handler` once, with what arrives next. Holds no buffer while it waits. Errors (thrown): errc::concurrent_use
-    /// when a read is pending, errc::closed when not open.
+    /// when a read is pending, errc::closed when not open, invalid_argument for an empty handler.
     template <std::convertible_to<read_handler> F>
     void read_some(F&& handler) {
         void* const place = start_reading();
         try {
-            ::new (place) read_handler(std::forward<F>(handler));
+            const auto* const made = ::new (place) read_handler(std::forward<F>(handler));
+            if constexpr (std::constructible_from<bool, F>) { // anything that can be empty
+                expect_some(*made);
+            }
         } catch (...) {
             cancel_read();
             throw;
@@ -76,7 +79,8 @@ public:
     void cancel_read() noexcept;
 
     /// Sends `bytes`, in order, buffering what the kernel does not take; the memory is the caller's again at once. Writing
-    /// on when full() already was reported breaks the stream (errc::write_limit): memory has a bound whatever the peer does.
+    /// on after write_status::full breaks the stream (errc::write_limit): whatever the peer does, no more is held than the
+    /// high mark and what one write brings.
     /// Never raises SIGPIPE. Errors (thrown): errc::closed when not open.
     write_status write(std::span<const std::byte> bytes);
     write_status write(std::string_view text) { return write(std::as_bytes(std::span(text))); }
@@ -84,7 +88,7 @@ public:
     void write(std::span<const std::byte> bytes, write_handler handler);
 
     /// Calls `handler` once, when no more than the low-water mark is buffered (at the earliest in the next turn), or when
-    /// the stream breaks. Replaces an earlier one.
+    /// the stream breaks. Replaces an earlier one; an empty one only cancels that.
     void on_drained(drain_handler handler);
     /// Bytes buffered and not sent.
     [[nodiscard]] std::size_t unsent() const noexcept;
@@ -119,6 +123,7 @@ private:
     /// Where the handler is to be made; the read is pending from now on.
     void* start_reading();
     void* start_reading_unusual();
+    static void expect_some(const read_handler& handler);
     write_status write_unusual(std::span<const std::byte> bytes);
     write_status buffer_rest(result<std::size_t> taken, std::span<const std::byte> bytes);
 };
