@@ -7,7 +7,6 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <climits>
 #include <string>
 
 namespace pollux::inline POLLUX_ABI {
@@ -50,11 +49,6 @@ std::string describe(int operation, int fd, epoll_mask mask, int error) {
     return text;
 }
 
-int to_milliseconds(clock::duration length) noexcept {
-    const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(length).count();
-    return rounded > INT_MAX ? INT_MAX : static_cast<int>(rounded);
-}
-
 int wait_once(int epfd, ::epoll_event* events, int size, const clock::duration* limit) {
     if (limit != nullptr && *limit % std::chrono::milliseconds(1) != clock::duration::zero() &&
         has_pwait2.load(std::memory_order_relaxed)) {
@@ -64,7 +58,7 @@ int wait_once(int epfd, ::epoll_event* events, int size, const clock::duration* 
         }
         has_pwait2.store(false, std::memory_order_relaxed);
     }
-    return sys::epoll_wait(epfd, events, size, limit == nullptr ? -1 : to_milliseconds(*limit));
+    return sys::epoll_wait(epfd, events, size, limit == nullptr ? -1 : sys::to_milliseconds(*limit));
 }
 
 control_fd create(const epoll_options& options) {

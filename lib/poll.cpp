@@ -4,7 +4,6 @@
 
 #include "lib/sys/wait.hpp"
 
-#include <array>
 #include <atomic>
 #include <cassert>
 #include <cerrno>
@@ -124,22 +123,6 @@ struct poll::state {
         waiting = false;
     }
 };
-
-std::span<const flag_name> flag_names(poll_mask) noexcept {
-    static constexpr std::array names{
-        flag_name{POLLIN, "IN"},         flag_name{POLLPRI, "PRI"},       flag_name{POLLOUT, "OUT"},
-        flag_name{POLLERR, "ERR"},       flag_name{POLLHUP, "HUP"},       flag_name{POLLNVAL, "NVAL"},
-#ifdef POLLRDHUP
-        flag_name{POLLRDHUP, "RDHUP"},
-#endif
-        flag_name{POLLRDNORM, "RDNORM"}, flag_name{POLLRDBAND, "RDBAND"}, flag_name{POLLWRNORM, "WRNORM"},
-        flag_name{POLLWRBAND, "WRBAND"},
-#ifdef POLLMSG
-        flag_name{POLLMSG, "MSG"},
-#endif
-    };
-    return names;
-}
 
 poll::poll() : state_(std::make_unique<state>()) {}
 poll::poll(poll&&) noexcept = default;

@@ -4,12 +4,9 @@
 // The native classes with a kernel that fails, interrupts and lies, and with a clock that jumps.
 #include "support/child.hpp"
 #include "support/fds.hpp"
+#include "support/natives.hpp"
 #include "support/seam.hpp"
 #include "support/test.hpp"
-
-#include <pollux/mechanism/epoll.hpp>
-#include <pollux/mechanism/poll.hpp>
-#include <pollux/mechanism/select.hpp>
 
 #include <chrono>
 #include <climits>
@@ -42,6 +39,13 @@ struct waiting<pollux::epoll> {
     static constexpr auto call = SEAM(epoll_wait);
     static constexpr const char* name = "epoll_wait";
 };
+#if POLLUX_HAS_DEVPOLL
+template <>
+struct waiting<pollux::devpoll> {
+    static constexpr auto call = SEAM(ioctl);
+    static constexpr const char* name = "ioctl";
+};
+#endif
 
 // Milliseconds that are whole whatever the time of day.
 constexpr auto long_times = {
@@ -54,7 +58,7 @@ constexpr auto long_times = {
 } // namespace
 
 TEMPLATE_TEST_CASE("native classes: k interruptions, one wait [GEN-13] [GEN-15] (E1)",
-                   "[mechanisms][seam][GEN-13][GEN-15][E1]", pollux::select, pollux::poll, pollux::epoll) {
+                   "[mechanisms][seam][GEN-13][GEN-15][E1]", NATIVE_CLASSES) {
     using call = waiting<TestType>;
     for (const std::uint64_t times : {1U, 2U, 10U, 1000U}) {
         const pipe_pair pipe;
@@ -73,7 +77,7 @@ TEMPLATE_TEST_CASE("native classes: k interruptions, one wait [GEN-13] [GEN-15] 
 }
 
 TEMPLATE_TEST_CASE("native classes: after an interruption the rest is waited for, not the whole [GEN-13] [GEN-15]",
-                   "[mechanisms][seam][GEN-13][GEN-15]", pollux::select, pollux::poll, pollux::epoll) {
+                   "[mechanisms][seam][GEN-13][GEN-15]", NATIVE_CLASSES) {
     TestType set;
     seam::virtual_clock time;
     int interruptions = 0;
@@ -115,7 +119,7 @@ TEMPLATE_TEST_CASE("native classes: after an interruption the rest is waited for
 
 TEMPLATE_TEST_CASE(
     "native classes: a deadline that passes during an interruption gives an empty result [GEN-15] [GEN-16]",
-    "[mechanisms][seam][GEN-15][GEN-16]", pollux::select, pollux::poll, pollux::epoll) {
+    "[mechanisms][seam][GEN-15][GEN-16]", NATIVE_CLASSES) {
     using call = waiting<TestType>;
     const pipe_pair pipe;
     TestType set;
@@ -145,7 +149,7 @@ TEST_CASE("select::once: the sets are empty when the deadline passes during an i
 
 TEMPLATE_TEST_CASE(
     "native classes: interrupted for ever and when only looking, a wait goes on [GEN-13] [GEN-23] [GEN-24]",
-    "[mechanisms][seam][GEN-13][GEN-23][GEN-24]", pollux::select, pollux::poll, pollux::epoll) {
+    "[mechanisms][seam][GEN-13][GEN-23][GEN-24]", NATIVE_CLASSES) {
     using call = waiting<TestType>;
     const pipe_pair pipe;
     pipe.writer.write("x");
@@ -164,7 +168,7 @@ TEMPLATE_TEST_CASE(
 }
 
 TEMPLATE_TEST_CASE("native classes: the kernel's other errors reach the caller with their errno [GEN-12]",
-                   "[mechanisms][seam][GEN-12]", pollux::select, pollux::poll, pollux::epoll) {
+                   "[mechanisms][seam][GEN-12]", NATIVE_CLASSES) {
     using call = waiting<TestType>;
     TestType set;
     for (const int error : {ENOMEM, EINVAL, EFAULT}) {
@@ -177,7 +181,7 @@ TEMPLATE_TEST_CASE("native classes: the kernel's other errors reach the caller w
 }
 
 TEMPLATE_TEST_CASE("native classes: no limit is too long, none ends early [GEN-29] [POL-14] [EPO-20] (E4)",
-                   "[mechanisms][seam][GEN-29][POL-14][EPO-20][E4]", pollux::select, pollux::poll, pollux::epoll) {
+                   "[mechanisms][seam][GEN-29][POL-14][EPO-20][E4]", NATIVE_CLASSES) {
     for (const auto limit : long_times) {
         TestType set;
         seam::virtual_clock time;
@@ -226,7 +230,7 @@ TEMPLATE_TEST_CASE("native classes: no limit is too long, none ends early [GEN-2
 }
 
 TEMPLATE_TEST_CASE("native classes: near the end of the clock a wait still ends (E6)", "[mechanisms][seam][E6]",
-                   pollux::select, pollux::poll, pollux::epoll) {
+                   NATIVE_CLASSES) {
     TestType set;
     seam::virtual_clock time;
     time.set(std::chrono::nanoseconds::max() - 1s);
@@ -236,7 +240,7 @@ TEMPLATE_TEST_CASE("native classes: near the end of the clock a wait still ends 
 }
 
 TEMPLATE_TEST_CASE("native classes: a wait that the kernel ends early is waited out [GEN-28]",
-                   "[mechanisms][seam][GEN-28]", pollux::select, pollux::poll, pollux::epoll) {
+                   "[mechanisms][seam][GEN-28]", NATIVE_CLASSES) {
     TestType set;
     seam::virtual_clock time;
     int early = 0;

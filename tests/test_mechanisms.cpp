@@ -2,12 +2,9 @@
 // Copyright (c) 2026 The pollux authors
 //
 // Time and interruption: one body for the three native classes, on the real kernel.
+#include "support/natives.hpp"
 #include "support/signals.hpp"
 #include "support/test.hpp"
-
-#include <pollux/mechanism/epoll.hpp>
-#include <pollux/mechanism/poll.hpp>
-#include <pollux/mechanism/select.hpp>
 
 #include <chrono>
 #include <stdexcept>
@@ -24,7 +21,7 @@ struct left_by_exception : std::runtime_error {
 } // namespace
 
 TEMPLATE_TEST_CASE("native classes: a wait without descriptors never ends early [GEN-15] [GEN-28] (E7)",
-                   "[mechanisms][GEN-15][GEN-28][E7]", pollux::select, pollux::poll, pollux::epoll) {
+                   "[mechanisms][GEN-15][GEN-28][E7]", NATIVE_CLASSES) {
     TestType set;
     unsigned random = 5;
     for (int i = 0; i < 60; ++i) {
@@ -38,7 +35,7 @@ TEMPLATE_TEST_CASE("native classes: a wait without descriptors never ends early 
 
 TEMPLATE_TEST_CASE(
     "native classes: signals neither end nor prolong a wait [GEN-13] [GEN-15] [SEL-21] [POL-28] [EPO-34] (E1)",
-    "[mechanisms][GEN-13][GEN-15][SEL-21][POL-28][EPO-34][E1]", pollux::select, pollux::poll, pollux::epoll) {
+    "[mechanisms][GEN-13][GEN-15][SEL-21][POL-28][EPO-34][E1]", NATIVE_CLASSES) {
     TestType set;
     const test::signal_storm storm(1ms);
     const test::stopwatch watch;
@@ -49,7 +46,7 @@ TEMPLATE_TEST_CASE(
 }
 
 TEMPLATE_TEST_CASE("native classes: events get through a storm of signals [GEN-13]", "[mechanisms][GEN-13][threads]",
-                   pollux::select, pollux::poll, pollux::epoll) {
+                   NATIVE_CLASSES) {
     const test::pipe_pair pipe;
     TestType set;
     set.add(pipe.writer);
@@ -62,7 +59,7 @@ TEMPLATE_TEST_CASE("native classes: events get through a storm of signals [GEN-1
 }
 
 TEMPLATE_TEST_CASE("native classes: the hook leaves a wait of 30 s [GEN-14] [SLR-22]", "[mechanisms][GEN-14][SLR-22]",
-                   pollux::select, pollux::poll, pollux::epoll) {
+                   NATIVE_CLASSES) {
     TestType set;
     int calls = 0;
     set.on_interrupt([&] { return ++calls < 3 ? pollux::interrupt_action::retry : pollux::interrupt_action::leave; });
@@ -80,7 +77,7 @@ TEMPLATE_TEST_CASE("native classes: the hook leaves a wait of 30 s [GEN-14] [SLR
 }
 
 TEMPLATE_TEST_CASE("native classes: an exception from the hook leaves the wait and nothing behind [GEN-14]",
-                   "[mechanisms][GEN-14]", pollux::select, pollux::poll, pollux::epoll) {
+                   "[mechanisms][GEN-14]", NATIVE_CLASSES) {
     const test::pipe_pair pipe;
     TestType set;
     set.add(pipe.reader);
@@ -96,8 +93,7 @@ TEMPLATE_TEST_CASE("native classes: an exception from the hook leaves the wait a
     CHECK(seen[0].fd() == pipe.reader.get());
 }
 
-TEMPLATE_TEST_CASE("native classes: a user word travels with its descriptor", "[mechanisms]", pollux::select,
-                   pollux::poll, pollux::epoll) {
+TEMPLATE_TEST_CASE("native classes: a user word travels with its descriptor", "[mechanisms]", NATIVE_CLASSES) {
     const test::pipe_pair pipe;
     TestType set;
     const auto all = decltype(set.wait()[0].mask())(~0U & 7U);

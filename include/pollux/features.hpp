@@ -23,5 +23,9 @@
 #else
 #define POLLUX_HAS_EPOLL 0
 #endif
+#if defined(__sun) || defined(POLLUX_EMULATED_DEVPOLL) // the latter in our own tests only
+#define POLLUX_HAS_DEVPOLL 1
+#else
 #define POLLUX_HAS_DEVPOLL 0
+#endif
 #define POLLUX_HAS_KQUEUE 0

@@ -10,6 +10,9 @@ namespace pollux::inline POLLUX_ABI::detail {
 
 [[nodiscard]] std::unique_ptr<multiplexer> make_select_multiplexer();
 [[nodiscard]] std::unique_ptr<multiplexer> make_poll_multiplexer();
+#if POLLUX_HAS_DEVPOLL
+[[nodiscard]] std::unique_ptr<multiplexer> make_devpoll_multiplexer();
+#endif
 #if POLLUX_HAS_EPOLL
 [[nodiscard]] std::unique_ptr<multiplexer> make_epoll_multiplexer();
 #endif

@@ -4,6 +4,9 @@
 
 #include <pollux/mechanism/poll.hpp>
 #include <pollux/mechanism/select.hpp>
+#if POLLUX_HAS_DEVPOLL
+#include <pollux/mechanism/devpoll.hpp>
+#endif
 #if POLLUX_HAS_EPOLL
 #include <pollux/mechanism/epoll.hpp>
 #endif
@@ -38,7 +41,11 @@ constexpr std::array rows{
 #else
     mechanism_row{mechanism::epoll, "epoll", nullptr, nullptr},
 #endif
+#if POLLUX_HAS_DEVPOLL
+    mechanism_row{mechanism::devpoll, "devpoll", &devpoll::usable, &detail::make_devpoll_multiplexer},
+#else
     mechanism_row{mechanism::devpoll, "devpoll", nullptr, nullptr},
+#endif
     mechanism_row{mechanism::poll, "poll", &poll::usable, &detail::make_poll_multiplexer},
     mechanism_row{mechanism::select, "select", &select::usable, &detail::make_select_multiplexer},
 };

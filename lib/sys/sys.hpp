@@ -22,6 +22,9 @@
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+#if POLLUX_HAS_DEVPOLL
+#include <sys/ioctl.h>
+#endif
 #ifdef __linux__
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

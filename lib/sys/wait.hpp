@@ -12,6 +12,7 @@
 #include "lib/sys/sys.hpp"
 
 #include <cerrno>
+#include <climits>
 
 namespace pollux::inline POLLUX_ABI::sys {
 
@@ -34,6 +35,12 @@ private:
     ::timespec value_{};
     const ::timespec* pointer_ = nullptr;
 };
+
+/// For waits that count milliseconds in an int: rounded up, and cut to what fits; the wait is then repeated.
+[[nodiscard]] inline int to_milliseconds(clock::duration length) noexcept {
+    const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(length).count();
+    return rounded > INT_MAX ? INT_MAX : static_cast<int>(rounded);
+}
 
 inline void run_hook(interrupt_hook& hook) {
     if (hook && hook() == interrupt_action::leave) {

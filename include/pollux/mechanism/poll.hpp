@@ -2,8 +2,8 @@
 // Copyright (c) 2026 The pollux authors
 #pragma once
 
-#include <pollux/core/flags.hpp>
 #include <pollux/core/interrupt.hpp>
+#include <pollux/core/poll_mask.hpp>
 #include <pollux/core/time.hpp>
 #include <pollux/core/waitable.hpp>
 #include <pollux/features.hpp>
@@ -13,35 +13,7 @@
 #include <memory>
 #include <span>
 
-#include <poll.h>
-
 namespace pollux::inline POLLUX_ABI {
-
-/// Event bits of poll(2); the values are the system's (CON-02 to CON-13). 16 bits: a larger number is refused by
-/// from_raw, never cut (POL-07).
-enum class poll_mask : std::uint16_t {
-    none = 0,
-    in = POLLIN,
-    pri = POLLPRI,
-    out = POLLOUT,
-    err = POLLERR,   ///< output only
-    hup = POLLHUP,   ///< output only
-    nval = POLLNVAL, ///< output only: the descriptor is not open
-#ifdef POLLRDHUP
-    rdhup = POLLRDHUP,
-#endif
-    rdnorm = POLLRDNORM,
-    rdband = POLLRDBAND,
-    wrnorm = POLLWRNORM,
-    wrband = POLLWRBAND,
-#ifdef POLLMSG
-    msg = POLLMSG,
-#endif
-};
-[[nodiscard]] POLLUX_API std::span<const flag_name> flag_names(poll_mask) noexcept;
-
-/// What add() asks for when told nothing else (POL-03).
-inline constexpr poll_mask poll_default_mask = poll_mask::in | poll_mask::pri | poll_mask::out;
 
 /// poll(2) with its table kept: add, modify and remove cost O(1), a wait costs O(registered). Move-only.
 /// One thread waits at a time; others may add, modify and remove meanwhile, which takes effect at the next wait (POL-18).
