@@ -201,7 +201,7 @@ sanitized() {
 # run several times slower (--timeout-multiplier).
 # shellcheck disable=SC2054 # the comma is meson's
 asan_options=(--buildtype=debug -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false -Dwerror=true)
-tsan_options=(--buildtype=debug -Doptimization=1 -Dsamples=false -Dtools=false -Db_sanitize=thread -Db_lundef=false -Dwerror=true)
+tsan_options=(--buildtype=debug -Doptimization=0 -Dsamples=false -Dtools=false -Db_sanitize=thread -Db_lundef=false -Dwerror=true)
 
 with_gcc() { CXX=${POLLUX_GCC:-g++} "$@"; }
 with_clang() { CXX=${POLLUX_CLANG:-clang++} "$@"; }
