@@ -6,18 +6,22 @@
 #include <pollux/core/control_fd.hpp>
 #include <pollux/core/error.hpp>
 #include <pollux/core/flags.hpp>
+#include <pollux/core/pipe_buf.hpp>
 #include <pollux/core/source_location.hpp>
 #include <pollux/core/unique_fd.hpp>
 #include <pollux/core/waitable.hpp>
 #include <pollux/version.hpp>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <sstream>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include <fcntl.h>
+#include <unistd.h>
 
 namespace colours {
 
@@ -222,4 +226,21 @@ TEST_CASE("version: numbers and text agree", "[core]") {
     CHECK(std::string(POLLUX_VERSION) == std::to_string(POLLUX_VERSION_MAJOR) + "." +
                                              std::to_string(POLLUX_VERSION_MINOR) + "." +
                                              std::to_string(POLLUX_VERSION_PATCH));
+}
+
+TEST_CASE("a pipe that is reported writable takes pipe_buf bytes without blocking [CON-01]", "[core][CON-01]") {
+    static_assert(pollux::pipe_buf >= 512);
+    EACH_MECHANISM(kind);
+    const test::pipe_pair pipe;
+    const std::vector<char> piece(pollux::pipe_buf);
+    const auto mux = pollux::make_multiplexer(kind);
+    mux->add(pipe.writer, pollux::interest::writable, 1);
+    std::array<pollux::multiplexer::event, 1> events{};
+    int pieces = 0;
+    while (mux->wait(events, std::chrono::milliseconds(0)) == 1) {
+        const auto written = ::write(pipe.writer.get(), piece.data(), piece.size());
+        REQUIRE(written == static_cast<::ssize_t>(piece.size()));
+        ++pieces;
+    }
+    CHECK(pieces > 0);
 }

@@ -122,8 +122,8 @@ TEST_CASE("contract 3: bad calls fail the same way everywhere (B4) [SLR-03] [SLR
     CHECK_FALSE(mux->contains(fd));
 }
 
-TEST_CASE("contract 3: add, modify and remove act at once; tokens are the caller's [SLR-09] [SLR-15] [SLR-25]",
-          "[multiplexer][SLR-09][SLR-15][SLR-25]") {
+TEST_CASE("contract 3: add, modify and remove act at once; tokens are the caller's [SLR-09] [SLR-15] [SLR-17] [SLR-25]",
+          "[multiplexer][SLR-09][SLR-15][SLR-17][SLR-25]") {
     EACH_MECHANISM(kind);
     const auto mux = make_multiplexer(kind);
     const test::socket_pair sockets;

@@ -53,6 +53,9 @@ def main():
         found = (pathlib.Path(root) / path).exists()
         tally.check(f"{path} exists", found)
 
+    floors = [text.find(f"| {floor} |") for floor in ("4 net", "3 reactor", "2 multiplexer", "1 mechanism")]
+    tally.check("it leads from floor to floor (GEN-07)", -1 not in floors and floors == sorted(floors), floors)
+
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         source = pathlib.Path(folder) / "server.cpp"
