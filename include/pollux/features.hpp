@@ -28,4 +28,9 @@
 #else
 #define POLLUX_HAS_DEVPOLL 0
 #endif
+#if defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) || defined(__DragonFly__) || \
+    defined(__APPLE__) || defined(POLLUX_LIBKQUEUE) // the last in our own tests only
+#define POLLUX_HAS_KQUEUE 1
+#else
 #define POLLUX_HAS_KQUEUE 0
+#endif

@@ -38,6 +38,10 @@ std::error_code control_fd::close() noexcept {
     return {errno, std::system_category()};
 }
 
+int control_fd::release() noexcept {
+    return std::exchange(fd_, -1);
+}
+
 void control_fd::set_inheritable(bool inherit) {
     if (sys::fcntl(fileno(), F_SETFD, inherit ? 0 : FD_CLOEXEC) != 0) {
         throw_errno(std::string("fcntl(F_SETFD) on the control descriptor of ") + name_);

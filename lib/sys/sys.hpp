@@ -25,6 +25,9 @@
 #if POLLUX_HAS_DEVPOLL
 #include <sys/ioctl.h>
 #endif
+#if POLLUX_HAS_KQUEUE
+#include <sys/event.h>
+#endif
 #ifdef __linux__
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -32,6 +35,14 @@
 #endif
 
 namespace pollux::inline POLLUX_ABI::sys {
+
+#if POLLUX_HAS_KQUEUE
+#ifdef __NetBSD__
+using kevent_count = std::size_t;
+#else
+using kevent_count = int;
+#endif
+#endif
 
 #ifdef POLLUX_SEAM
 

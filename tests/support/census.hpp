@@ -13,6 +13,9 @@
 
 namespace test {
 
+/// False in a program where somebody else opens and closes descriptors in the background.
+inline bool census_counts_descriptors = true;
+
 class census {
 public:
     /// As things are now.

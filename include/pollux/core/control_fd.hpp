@@ -41,6 +41,9 @@ public:
     /// Closes (or, when borrowed, lets go of) the descriptor; a second call does nothing. Returns the kernel's complaint.
     std::error_code close() noexcept;
 
+    /// Lets go of the number without closing it, and returns it; -1 when closed.
+    int release() noexcept;
+
     /// Whether programs started by exec get the descriptor. Errors: errc::closed, fcntl's.
     void set_inheritable(bool inherit);
     [[nodiscard]] bool inheritable() const;

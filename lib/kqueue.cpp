@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+#include <pollux/mechanism/kqueue.hpp>
+
+#include "lib/sys/kqueue_dialect.hpp"
+#include "lib/sys/wait.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <string>
+#include <utility>
+
+#include <pthread.h>
+
+namespace pollux::inline POLLUX_ABI {
+
+namespace {
+
+// Systems cut longer waits, or refuse them; ours goes on by itself.
+constexpr clock::duration longest_wait = std::chrono::hours(24);
+
+// A child has none of its parent's queues: the number is free there, and soon somebody else's.
+std::atomic<unsigned> forks{0};
+
+void watch_forks() {
+    static const int known = ::pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
+    if (known != 0) {
+        throw_errno(known, "pthread_atfork, for kqueue");
+    }
+}
+
+int count_of(std::size_t number, const char* what) {
+    if (number > INT_MAX) {
+        throw_errno(EOVERFLOW, "kevent: " + std::to_string(number) + " " + what);
+    }
+    return static_cast<int>(number);
+}
+
+control_fd create() {
+    const int fd = sys::make_kqueue();
+    if (fd < 0) {
+        throw_errno("kqueue()");
+    }
+    return {fd, ownership::adopt, "kqueue"};
+}
+
+} // namespace
+
+struct kqueue::state {
+    unsigned made_after = forks.load(std::memory_order_relaxed);
+    std::vector<struct ::kevent> changes;
+    std::vector<struct ::kevent> buffer;
+    std::vector<kevent> events;
+    std::vector<refused> refusals;
+    interrupt_hook hook;
+
+    [[nodiscard]] bool forked() const noexcept { return made_after != forks.load(std::memory_order_relaxed); }
+
+    void take(std::span<const kevent> from) {
+        changes.clear();
+        changes.reserve(from.size());
+        for (const auto& change : from) {
+            changes.push_back(sys::to_native(change));
+        }
+    }
+    void make_room(std::size_t count) {
+        if (buffer.size() < count) {
+            buffer.resize(count);
+        }
+    }
+};
+
+kqueue::kqueue(control_fd&& control, std::unique_ptr<state> made) noexcept
+    : control_fd(std::move(control)),
+      state_(std::move(made)) {}
+
+kqueue::kqueue() : control_fd(create()), state_(std::make_unique<state>()) {
+    watch_forks();
+}
+
+kqueue kqueue::from_fd(int fd, ownership owner) {
+    if (fd < 0) {
+        throw_errno(EINVAL, "kqueue::from_fd(" + std::to_string(fd) + "): a descriptor cannot be negative");
+    }
+    watch_forks();
+    return {control_fd(fd, owner, "kqueue"), std::make_unique<state>()};
+}
+
+kqueue::kqueue(kqueue&&) noexcept = default;
+kqueue& kqueue::operator=(kqueue&& other) noexcept {
+    if (this != &other) {
+        static_cast<void>(close());
+        control_fd::operator=(std::move(other));
+        state_ = std::move(other.state_);
+    }
+    return *this;
+}
+kqueue::~kqueue() {
+    static_cast<void>(close());
+}
+
+bool kqueue::usable() noexcept {
+    const int fd = sys::make_kqueue();
+    if (fd >= 0) {
+        sys::close(fd);
+    }
+    return fd >= 0;
+}
+
+bool kqueue::closed() const noexcept {
+    return control_fd::closed() || state_->forked();
+}
+
+int kqueue::fileno() const {
+    if (!control_fd::closed() && state_->forked()) {
+        throw_error(errc::closed, "I/O operation on closed kqueue object (it is its parent process's)");
+    }
+    return control_fd::fileno();
+}
+
+std::error_code kqueue::close() noexcept {
+    if (!control_fd::closed() && state_->forked()) {
+        static_cast<void>(control_fd::release());
+    }
+    return control_fd::close();
+}
+
+void kqueue::set_inheritable(bool inherit) {
+    static_cast<void>(fileno());
+    control_fd::set_inheritable(inherit);
+}
+
+bool kqueue::inheritable() const {
+    static_cast<void>(fileno());
+    return control_fd::inheritable();
+}
+
+std::span<const kevent> kqueue::control(std::span<const kevent> changes, std::size_t max_events, timeout limit) {
+    const int queue = fileno();
+    if (limit.negative()) {
+        throw_errno(EINVAL, "kqueue: a time-out must not be negative");
+    }
+    const int most = count_of(max_events, "events");
+    int to_make = count_of(changes.size(), "changes");
+    state_->take(changes);
+    state_->make_room(max_events);
+    if (max_events == 0) {
+        limit = clock::duration::zero();
+    }
+    const int count = sys::wait_until_done(limit, state_->hook, [&](const clock::duration* left) {
+        const auto slice = left == nullptr ? longest_wait : std::min(*left, longest_wait);
+        const int answer = sys::kevent(queue, state_->changes.data(), to_make, state_->buffer.data(), most,
+                                       sys::kernel_limit(left == nullptr ? nullptr : &slice).get());
+        if (answer >= 0 || errno == EINTR) {
+            to_make = 0; // interrupted, it has made them all
+        }
+        return answer;
+    });
+    if (count < 0) {
+        throw_errno("kevent(fd " + std::to_string(queue) + ", " + std::to_string(changes.size()) + " changes)");
+    }
+    state_->events.clear();
+    for (const auto& event : std::span(state_->buffer).first(static_cast<std::size_t>(count))) {
+        state_->events.push_back(sys::from_native(event));
+    }
+    return state_->events;
+}
+
+std::span<const kqueue::refused> kqueue::apply(std::span<const kevent> changes) {
+    const int queue = fileno();
+    count_of(changes.size(), "changes");
+    state_->refusals.clear();
+    state_->take(changes);
+    const ::timespec at_once{};
+#ifdef EV_RECEIPT
+    // Each change is answered, so all are made; with room for just the answers, no event is taken.
+    for (auto& change : state_->changes) {
+        change.flags |= EV_RECEIPT;
+    }
+    state_->make_room(changes.size());
+    const int room = static_cast<int>(changes.size());
+    int answers = 0;
+    do {
+        answers = sys::kevent(queue, state_->changes.data(), room, state_->buffer.data(), room, &at_once);
+    } while (answers < 0 && errno == EINTR);
+    if (answers < 0) {
+        throw_errno("kevent(fd " + std::to_string(queue) + ", " + std::to_string(room) + " changes)");
+    }
+    for (std::size_t place = 0; place < static_cast<std::size_t>(answers); ++place) {
+        const auto answer = sys::from_native(state_->buffer[place]);
+        if (answer.failed()) {
+            state_->refusals.push_back({changes[place], {static_cast<int>(answer.data), std::system_category()}});
+        }
+    }
+#else
+    for (std::size_t place = 0; place < changes.size(); ++place) {
+        while (sys::kevent(queue, &state_->changes[place], 1, nullptr, 0, &at_once) < 0) {
+            if (errno != EINTR) {
+                state_->refusals.push_back({changes[place], {errno, std::system_category()}});
+                break;
+            }
+        }
+    }
+#endif
+    return state_->refusals;
+}
+
+void kqueue::on_interrupt(interrupt_hook hook) noexcept {
+    state_->hook = std::move(hook);
+}
+
+} // namespace pollux::inline POLLUX_ABI
