@@ -59,6 +59,9 @@ void core::shut_down() noexcept {
         }
     });
     slots.for_each([this](slot_index index) { end(index); });
+    {
+        const auto dying = std::move(sink_); // it may own registrations, which hold this core
+    }
     driver.reset();
     signals.shut_down();
     box.reset(); // with its descriptor, unless posters are left

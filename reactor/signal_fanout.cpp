@@ -17,15 +17,15 @@ signal_fanout::signal_fanout(core& owner, signal_source source, std::shared_ptr<
 
 void signal_fanout::add(slot_index index) {
     const int number = owner_.slots.head(index).as.signal.number;
-    handlers_.push_back({number, index, owner_.slots.token(index)});
+    handlers_.push_back({number, index, owner_.slots.token(index), nullptr});
     try {
-        signal_hub::subscribe(inbox_, number, source_);
+        handlers_.back().registered_by = signal_hub::subscribe(inbox_, number, source_);
         try {
             if (living_ == 0) {
                 watch_ = owner_.watch_internal(signal_hub::fd(source_), &signal_fanout::on_readable);
             }
         } catch (...) {
-            signal_hub::unsubscribe(inbox_, number);
+            signal_hub::unsubscribe(inbox_, number, handlers_.back().registered_by);
             throw;
         }
     } catch (...) {
@@ -45,7 +45,7 @@ void signal_fanout::remove(slot_index index) noexcept {
     if (--living_ == 0) {
         owner_.end(std::exchange(watch_, no_slot));
     }
-    signal_hub::unsubscribe(inbox_, gone->number);
+    signal_hub::unsubscribe(inbox_, gone->number, gone->registered_by);
     if (queue_.empty()) {
         std::erase_if(handlers_, [](const handler& each) { return each.token == 0; });
     }
@@ -64,11 +64,11 @@ void signal_fanout::take() {
 bool signal_fanout::run() {
     while (!queue_.empty()) {
         while (next_ < end_) {
-            const handler each = handlers_[next_++];
+            const auto& each = handlers_[next_++];
             if (each.token != 0 && each.number == queue_.front().number) {
                 ++owner_.counters.signals;
                 const signal_info record = queue_.front();
-                owner_.call_in_place<void(const signal_info&)>(each.index, record);
+                owner_.call_in_place<void(const signal_info&)>(slot_index{each.index}, record);
                 if (owner_.stop_requested()) {
                     return false;
                 }

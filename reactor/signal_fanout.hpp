@@ -40,6 +40,7 @@ private:
         int number;
         slot_index index;
         std::uint64_t token; // 0: ended
+        std::shared_ptr<thread_signals> registered_by;
     };
     static void on_readable(core& owner, slot&, readiness);
 

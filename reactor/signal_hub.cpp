@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <system_error>
@@ -53,13 +54,6 @@ hub& instance() {
 std::atomic<int> handler_pipe{-1};
 std::array<std::atomic<bool>, signals> overflowed; // the pipe was full: deliver once more, without details
 
-// The signals that a registration has blocked in this thread, and by how many handlers each is wanted here.
-struct thread_signals {
-    std::array<unsigned, signals> wanted{};
-    std::array<bool, signals> blocked_by_us{};
-};
-thread_local thread_signals here;
-
 ::sigset_t set_of(int number) {
     ::sigset_t set;
     ::sigemptyset(&set);
@@ -67,26 +61,32 @@ thread_local thread_signals here;
     return set;
 }
 
-void block_here(int number) {
-    auto& wanted = here.wanted[static_cast<std::size_t>(number)];
-    if (wanted++ == 0) {
+} // namespace
+
+// What a thread has blocked for its registrations. Under the hub's lock, since another thread may end one of them.
+struct thread_signals {
+    std::array<unsigned, signals> wanted{};    // living registrations that this thread has made
+    std::array<bool, signals> blocked_by_us{}; // in this thread's mask
+};
+
+namespace {
+
+std::shared_ptr<thread_signals>& here() {
+    thread_local std::shared_ptr<thread_signals> record;
+    if (!record) {
+        record = std::make_shared<thread_signals>();
+    }
+    return record;
+}
+
+void block(thread_signals& record, int number) {
+    const auto place = static_cast<std::size_t>(number);
+    if (record.wanted[place]++ == 0 && !record.blocked_by_us[place]) {
         const auto set = set_of(number);
         ::sigset_t old;
         sys::pthread_sigmask(SIG_BLOCK, &set, &old);
-        here.blocked_by_us[static_cast<std::size_t>(number)] = ::sigismember(&old, number) == 0;
+        record.blocked_by_us[place] = ::sigismember(&old, number) == 0;
     }
-}
-
-// Whether this was the last registration of this thread that needed the signal blocked.
-bool last_here(int number) noexcept {
-    auto& wanted = here.wanted[static_cast<std::size_t>(number)];
-    // 0: registered in another thread, whose mask is not ours to change.
-    return wanted > 0 && --wanted == 0 && here.blocked_by_us[static_cast<std::size_t>(number)];
-}
-
-void unblock_here(int number) noexcept {
-    const auto set = set_of(number);
-    sys::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
 std::int64_t value_of(const ::siginfo_t& info) noexcept {
@@ -108,6 +108,10 @@ void on_signal_delivered(int number, ::siginfo_t* info, void*) {
     static_assert(sizeof record <= 512, "a record is written in one piece (PIPE_BUF)");
     if (sys::write(handler_pipe.load(), &record, sizeof record) < 0) {
         overflowed[static_cast<std::size_t>(number)].store(true);
+        // The loop may have emptied the pipe and looked at the flags in between: then this record, which names no signal,
+        // lets it look again. If the pipe is still full, it will.
+        record.number = 0;
+        static_cast<void>(!sys::write(handler_pipe.load(), &record, sizeof record));
     }
     errno = saved;
 }
@@ -206,6 +210,23 @@ void collect_signalfd(hub& all) {
 void collect_signalfd(hub&) {}
 #endif
 
+// Unblocks in this thread what nobody of it wants any more, be it that another thread has ended the last registration.
+void settle(hub& all, thread_signals& record) noexcept {
+    bool collected = false;
+    for (std::size_t place = 1; place < signals; ++place) {
+        if (record.wanted[place] == 0 && record.blocked_by_us[place]) {
+            // What is pending was sent to somebody who had asked for it; unblocked, it would take its default action,
+            // which is mostly the end of the process.
+            if (!std::exchange(collected, true)) {
+                collect_signalfd(all);
+            }
+            record.blocked_by_us[place] = false;
+            const auto set = set_of(static_cast<int>(place));
+            sys::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+        }
+    }
+}
+
 void collect_pipe(hub& all) {
     std::array<signal_info, 64> records{};
     for (;;) {
@@ -215,7 +236,9 @@ void collect_pipe(hub& all) {
         }
         const auto count = static_cast<std::size_t>(size) / sizeof records[0];
         for (std::size_t place = 0; place < count; ++place) {
-            distribute(all, records[place]);
+            if (records[place].number != 0) {
+                distribute(all, records[place]);
+            }
         }
         if (count < records.size()) {
             break;
@@ -242,13 +265,14 @@ signal_source resolve(signal_source source) noexcept {
 #endif
 }
 
-void subscribe(signal_inbox& inbox, int number, signal_source source) {
+std::shared_ptr<thread_signals> subscribe(signal_inbox& inbox, int number, signal_source source) {
     ::sigset_t probe; // the C library keeps some real-time signals for itself, and says so here
     ::sigemptyset(&probe);
     if (number < 1 || number >= static_cast<int>(signals) || number == SIGKILL || number == SIGSTOP ||
         ::sigaddset(&probe, number) != 0) {
         throw_errno(EINVAL, "on_signal(" + std::to_string(number) + "): no such signal, or one that cannot be handled");
     }
+    const auto& record = here();
     auto& all = instance();
     const std::lock_guard guard(all.lock);
     auto& state = all.states[static_cast<std::size_t>(number)];
@@ -274,11 +298,13 @@ void subscribe(signal_inbox& inbox, int number, signal_source source) {
         }
     }
     if (source == signal_source::signalfd) {
-        block_here(number);
+        block(*record, number);
     }
+    settle(all, *record);
+    return record;
 }
 
-void unsubscribe(signal_inbox& inbox, int number) noexcept {
+void unsubscribe(signal_inbox& inbox, int number, const std::shared_ptr<thread_signals>& by) noexcept {
     auto& all = instance();
     const std::lock_guard guard(all.lock);
     auto& state = all.states[static_cast<std::size_t>(number)];
@@ -288,11 +314,11 @@ void unsubscribe(signal_inbox& inbox, int number) noexcept {
         std::erase_if(inbox.arrived, [number](const signal_info& record) { return record.number == number; });
         state.subscribers.erase(mine);
     }
-    if (state.source == signal_source::signalfd && last_here(number)) {
-        // What is pending was sent to somebody who had asked for it; unblocked, it would take its default action, which
-        // is mostly the end of the process.
-        collect_signalfd(all);
-        unblock_here(number);
+    if (state.source == signal_source::signalfd) {
+        --by->wanted[static_cast<std::size_t>(number)];
+        if (by == here()) {
+            settle(all, *by);
+        }
     }
     if (!state.subscribers.empty()) {
         return;

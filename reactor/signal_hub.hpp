@@ -13,6 +13,7 @@
 namespace pollux::inline POLLUX_ABI::detail {
 
 struct mailbox;
+struct thread_signals;
 
 /// One reactor's side. Owned by its core; under the hub's lock.
 struct signal_inbox {
@@ -24,8 +25,8 @@ namespace signal_hub {
 
 /// Adds a handler of that reactor for that signal; counted. The first one in a thread or process takes the signal over.
 /// Errors: invalid_argument, errc::already_registered when it is taken by the other source, errc::not_supported.
-void subscribe(signal_inbox& inbox, int number, signal_source source);
-void unsubscribe(signal_inbox& inbox, int number) noexcept;
+[[nodiscard]] std::shared_ptr<thread_signals> subscribe(signal_inbox& inbox, int number, signal_source source);
+void unsubscribe(signal_inbox& inbox, int number, const std::shared_ptr<thread_signals>& by) noexcept;
 
 /// The descriptor that a reactor watches for that source. Errors: EMFILE and the like.
 [[nodiscard]] int fd(signal_source source);

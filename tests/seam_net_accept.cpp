@@ -171,3 +171,16 @@ TEST_CASE("listener: what fails while it is made leaves nothing behind [H5]", "[
     CHECK(test::open_descriptors() == before);
     CHECK(loop.run() == pollux::run_status::out_of_work);
 }
+
+TEST_CASE("connector: a socket that has met itself is no connection [C10]", "[net][connector][C10][seam]") {
+    EACH_MECHANISM(kind);
+    pollux::reactor loop(kind);
+    const pollux::listener door(loop, pollux::endpoint::parse("127.0.0.1:0"), [](pollux::stream) {});
+    SEAM_REPLACE(getpeername, [](auto&, int fd, ::sockaddr* address, ::socklen_t* size) {
+        return ::getsockname(fd, address, size); // what the kernel says then
+    });
+    std::error_code told;
+    const pollux::connector one(loop, door.local(), [&](pollux::result<pollux::stream> made) { told = made.error(); });
+    CHECK(test::turns_until(loop, [&] { return told != std::error_code(); }));
+    CHECK(told == std::errc::connection_refused);
+}

@@ -167,3 +167,18 @@ TEST_CASE("every descriptor of a reactor is close-on-exec from its making [F7]",
     }
     CHECK(late == 0);
 }
+
+TEST_CASE("a signal that found the pipe full is delivered though the loop has emptied it meanwhile [F2]",
+          "[reactor][F2][seam]") {
+    EACH_MECHANISM(kind);
+    pollux::reactor loop({kind, nullptr, signal_source::self_pipe});
+    int calls = 0;
+    const auto held = loop.on_signal(SIGUSR1, [&] { ++calls; });
+    {
+        const auto full = seam::fail<SEAM(write)>({.error = EAGAIN});
+        ::raise(SIGUSR1); // its handler returns before raise() does
+        CHECK(full.hits() == 1);
+    }
+    static_cast<void>(loop.run_once(1s));
+    CHECK(calls == 1);
+}

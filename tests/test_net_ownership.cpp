@@ -204,3 +204,15 @@ TEST_CASE("the reactor may be held by a callable too, outside run() (A5)", "[rea
     }
     CHECK(counts.destroyed == counts.made);
 }
+
+TEST_CASE("a sink of diagnostics may own registrations: both end with the reactor [A5]", "[reactor][A5]") {
+    EACH_MECHANISM(kind);
+    test::tally counts;
+    {
+        pollux::reactor loop(kind);
+        const auto made = std::make_shared<session>(counts);
+        made->held = loop.after(1h, [] {});
+        loop.on_diagnostic([made](const pollux::diagnostic&) {});
+    }
+    CHECK(counts.destroyed == counts.made);
+}

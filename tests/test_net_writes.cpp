@@ -343,3 +343,60 @@ TEST_CASE("stream: a second on_drained replaces the first", "[net][stream]") {
     CHECK(first == 0);
     CHECK(second == 1);
 }
+
+TEST_CASE("stream: a write after shutdown_write() fails alone: what was written before arrives, and then the end",
+          "[net][stream][C1]") {
+    EACH_MECHANISM(kind);
+    pollux::reactor loop(kind);
+    test::peer_pair pair(loop, family::unix_pair);
+    const auto bytes = test::random_bytes(1U << 20U);
+    pair.near.set_marks(1000, 16U << 20U);
+    std::vector<std::error_code> told;
+    pair.near.write(bytes, [&](pollux::result<std::size_t> sent) { told.push_back(sent.error()); });
+    REQUIRE(pair.near.unsent() > 0);
+    pair.near.shutdown_write();
+    CHECK(pair.near.write("x") == write_status::failed);
+    pair.near.write(test::bytes_of("y"), [&](pollux::result<std::size_t> sent) { told.push_back(sent.error()); });
+    CHECK(pair.near.unsent() > 0);
+    test::digest got;
+    bool ended = false;
+    CHECK(test::turns_until(loop, [&] {
+        char buffer[65536];
+        for (::ssize_t count = 1; count > 0 && !ended;) {
+            count = ::read(pair.far.get(), buffer, sizeof buffer);
+            ended = count == 0;
+            if (count > 0) {
+                got.add(std::as_bytes(std::span(buffer, static_cast<std::size_t>(count))));
+            }
+        }
+        return ended;
+    }));
+    test::digest sent;
+    sent.add(bytes);
+    CHECK(got == sent);
+    CHECK(test::turns_until(loop, [&] { return told.size() == 2; }));
+    CHECK_FALSE(told[0]);
+    CHECK(told[1] == std::errc::broken_pipe);
+}
+
+TEST_CASE("stream: one that its limit has broken is reset when it closes: bytes are missing, and the peer sees that",
+          "[net][stream][C4]") {
+    EACH_MECHANISM(kind);
+    pollux::reactor loop(kind);
+    test::peer_pair pair(loop, family::tcp);
+    pair.near.set_marks(1000, 2000);
+    const auto bytes = test::random_bytes(4U << 20U);
+    while (pair.near.write(bytes) != write_status::failed) {
+    }
+    pair.near.shutdown_write();
+    pair.near.close();
+    test::turns(loop, 3);
+    bool reset = false;
+    CHECK(test::turns_until(loop, [&] {
+        char buffer[65536];
+        const auto count = ::read(pair.far.get(), buffer, sizeof buffer);
+        reset = count < 0 && errno == ECONNRESET;
+        return reset || count == 0;
+    }));
+    CHECK(reset);
+}

@@ -354,3 +354,34 @@ TEST_CASE("what is no signal, or cannot be handled, is refused and changes nothi
     }
     CHECK(loop.run() == run_status::out_of_work);
 }
+
+TEST_CASE("a registration that another thread ends leaves that thread's mask alone [F9] [F10]",
+          "[reactor][F9][F10][threads]") {
+    EACH_MECHANISM(kind);
+    const auto is_blocked = [] {
+        ::sigset_t now;
+        ::pthread_sigmask(SIG_SETMASK, nullptr, &now);
+        return ::sigismember(&now, SIGUSR1) == 1;
+    };
+    SECTION("its own is still there") {
+        pollux::reactor loop({kind, nullptr, pollux::signal_source::signalfd});
+        int calls = 0;
+        const auto own = loop.on_signal(SIGUSR1, [&] { ++calls; });
+        pollux::reactor other({kind, nullptr, pollux::signal_source::signalfd});
+        pollux::signal_registration foreign;
+        std::thread([&] { foreign = other.on_signal(SIGUSR1, [] {}); }).join();
+        foreign.reset();
+        REQUIRE(is_blocked());
+        ::raise(SIGUSR1);
+        static_cast<void>(loop.run_once(1s));
+        CHECK(calls == 1);
+    }
+    SECTION("and what it has left blocked elsewhere is settled there") {
+        pollux::reactor loop({kind, nullptr, pollux::signal_source::signalfd});
+        auto own = loop.on_signal(SIGUSR1, [] {});
+        std::thread([&] { own.reset(); }).join();
+        CHECK(is_blocked());
+        static_cast<void>(loop.on_signal(SIGUSR2, [] {}));
+        CHECK_FALSE(is_blocked());
+    }
+}

@@ -6,6 +6,7 @@
 #include "reactor/net/stream_block.hpp"
 
 #include <cerrno>
+#include <cstring>
 #include <string>
 #include <utility>
 
@@ -18,10 +19,25 @@ using namespace detail;
 
 namespace {
 
+// A socket that connects to a free port of its own range of ports may meet itself (RFC 9293, simultaneous open).
+bool met_itself(int fd) noexcept {
+    ::sockaddr_storage ours{};
+    ::sockaddr_storage theirs{};
+    ::socklen_t our_size = sizeof ours;
+    ::socklen_t their_size = sizeof theirs;
+    return sys::getsockname(fd, reinterpret_cast<::sockaddr*>(&ours), &our_size) == 0 &&
+           sys::getpeername(fd, reinterpret_cast<::sockaddr*>(&theirs), &their_size) == 0 &&
+           (ours.ss_family == AF_INET || ours.ss_family == AF_INET6) && our_size == their_size &&
+           std::memcmp(&ours, &theirs, our_size) == 0;
+}
+
 // The slot ends before its handler is called, which may then do anything.
 void finish(core& owner, slot_index index, int error) {
     slot& head = owner.slots.head(index);
     const auto where = source_location::current(head.file, head.line);
+    if (error == 0 && met_itself(head.fd)) {
+        error = ECONNREFUSED; // nobody else is there
+    }
     auto handler = owner.take_callable<void(result<stream>)>(head);
     owner.driver->forget(index);
     unique_fd fd(std::exchange(head.fd, -1));

@@ -127,7 +127,10 @@ write_status stream::write_unusual(bytes_span bytes) {
 write_status stream::buffer_rest(result<std::size_t> taken, bytes_span bytes) {
     const auto [owner, index, head] = need(held(), token(), "write()");
     auto& socket = head.as.socket;
-    if ((socket.state & (write_shut | broken)) != 0 || !taken) {
+    if ((socket.state & (write_shut | broken)) == write_shut) {
+        return write_status::failed; // what was written before goes its way
+    }
+    if ((socket.state & broken) != 0 || !taken) {
         fail(owner, index, taken ? failure::from_errno(EPIPE) : taken.why());
         return write_status::failed;
     }
@@ -158,8 +161,7 @@ void stream::write(bytes_span bytes, write_handler handler) {
     const auto [owner, index, head] = need(held(), token(), "write()");
     auto& socket = head.as.socket;
     auto& extra = need_extra(owner, socket);
-    const auto end = status == write_status::failed ? ~std::uint64_t{0} : extra.queued;
-    extra.writes.push_back({end, bytes.size(), std::move(handler)});
+    extra.writes.push_back({extra.queued, bytes.size(), status == write_status::failed, std::move(handler)});
     if (status == write_status::sent || status == write_status::failed) {
         later(owner, index, &call_due);
     }

@@ -83,8 +83,8 @@ void can_send(core& owner, slot_index index) {
     clear(socket, flushing);
     if ((socket.state & orphaned) != 0) {
         finish_orphan(owner, index);
-    } else if ((socket.state & write_shut) != 0) {
-        owner.driver->submit_shutdown(index);
+    } else if ((socket.state & (write_shut | broken)) == write_shut) {
+        owner.driver->submit_shutdown(index); // broken, something is missing: that is no orderly end
     }
 }
 
@@ -121,6 +121,11 @@ void fail(core& owner, slot_index index, failure why) {
     auto& socket = part(owner, index);
     note_error(socket, why);
     if (auto* const extra = extra_of(socket)) {
+        if (!extra->unsent.empty() && (socket.state & is_socket) != 0) {
+            // Bytes are missing from here on: closing must not look like an orderly end to the peer.
+            const ::linger reset{1, 0};
+            sys::setsockopt(owner.slots.head(index).fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        }
         extra->unsent.consume(extra->unsent.size());
         clear(socket, buffered);
         if (!extra->writes.empty() || extra->drained) {
@@ -174,8 +179,11 @@ void call_due(core& owner, slot_index index) {
             auto done = std::move(extra.writes.front());
             extra.writes.pop_front();
             owner.set_place(owner.slots.head(index));
-            const bool sent = done.end <= extra.sent;
-            done.handler(sent ? result<std::size_t>(done.size) : result<std::size_t>(failure::from_raw(socket.error)));
+            if (done.end <= extra.sent && !done.refused) {
+                done.handler(done.size);
+            } else {
+                done.handler(all ? failure::from_raw(socket.error) : failure::from_errno(EPIPE));
+            }
         } // the handler may have been the last to own the stream
         if (owner.slots.find(token) == no_slot || owner.stop_requested()) {
             return;

@@ -25,6 +25,7 @@ struct stream_extra final : slot_extra {
     struct pending_write {
         std::uint64_t end; // position in all that was ever queued after which it is done
         std::size_t size;
+        bool refused; // told in its turn, with the stream's error or, after shutdown_write(), EPIPE
         stream::write_handler handler;
     };
 

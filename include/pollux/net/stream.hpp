@@ -27,7 +27,7 @@ enum class write_status : std::uint8_t {
     sent,     ///< the kernel has them all
     buffered, ///< the rest is buffered and will be sent
     full,     ///< buffered, and the high-water mark is reached: produce no more until on_drained() calls
-    failed,   ///< the stream is broken, or its limit was exceeded; the next read reports why
+    failed,   ///< nothing of it is sent: after shutdown_write(); or the stream is broken, and the next read reports why
 };
 
 /// A connected byte stream: TCP, Unix, one end of a pipe. A movable handle of 16 bytes to a block of its reactor, which
