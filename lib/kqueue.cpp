@@ -12,8 +12,6 @@
 #include <string>
 #include <utility>
 
-#include <pthread.h>
-
 namespace pollux::inline POLLUX_ABI {
 
 namespace {
@@ -25,7 +23,7 @@ constexpr clock::duration longest_wait = std::chrono::hours(24);
 std::atomic<unsigned> forks{0};
 
 void watch_forks() {
-    static const int known = ::pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
+    static const int known = sys::in_each_child([] { forks.fetch_add(1, std::memory_order_relaxed); });
     if (known != 0) {
         throw_errno(known, "pthread_atfork, for kqueue");
     }
