@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The pollux authors
 #include <pollux/mechanism/kqueue.hpp>
 
-#include "lib/sys/kqueue_dialect.hpp"
+#include "lib/kqueue_dialect.hpp"
 #include "lib/sys/wait.hpp"
 
 #include <algorithm>

@@ -26,6 +26,7 @@
 #include <sys/ioctl.h>
 #endif
 #if POLLUX_HAS_KQUEUE
+#include <pthread.h>
 #include <sys/event.h>
 #endif
 #ifdef __linux__
@@ -42,6 +43,11 @@ using kevent_count = std::size_t;
 #else
 using kevent_count = int;
 #endif
+
+/// Calls that in each child of a fork(2) from now on. Returns an errno. (No system call: the C library keeps the list.)
+[[nodiscard]] inline int in_each_child(void (*call)()) noexcept {
+    return ::pthread_atfork(nullptr, nullptr, call);
+}
 #endif
 
 #ifdef POLLUX_SEAM

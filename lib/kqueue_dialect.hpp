@@ -13,8 +13,6 @@
 #include <cstring>
 #include <type_traits>
 
-#include <pthread.h>
-
 namespace pollux::inline POLLUX_ABI::sys {
 
 /// A queue, close-on-exec from its first moment where the system can do that; -1 and errno.
@@ -33,11 +31,6 @@ namespace pollux::inline POLLUX_ABI::sys {
     }
     return fd;
 #endif
-}
-
-/// Calls that in each child of a fork(2) from now on. Returns an errno. (No system call: the C library keeps the list.)
-[[nodiscard]] inline int in_each_child(void (*call)()) noexcept {
-    return ::pthread_atfork(nullptr, nullptr, call);
 }
 
 /// Members that we do not know (FreeBSD's ext) are zero; `udata` is a pointer on most systems, a number on NetBSD before 10.
