@@ -71,12 +71,14 @@ struct thread_signals {
 
 namespace {
 
-std::shared_ptr<thread_signals>& here() {
-    thread_local std::shared_ptr<thread_signals> record;
-    if (!record) {
-        record = std::make_shared<thread_signals>();
+thread_local std::shared_ptr<thread_signals> this_thread; // null until it has registered something
+
+// Errors: bad_alloc.
+const std::shared_ptr<thread_signals>& here() {
+    if (!this_thread) {
+        this_thread = std::make_shared<thread_signals>();
     }
-    return record;
+    return this_thread;
 }
 
 void block(thread_signals& record, int number) {
@@ -316,7 +318,7 @@ void unsubscribe(signal_inbox& inbox, int number, const std::shared_ptr<thread_s
     }
     if (state.source == signal_source::signalfd) {
         --by->wanted[static_cast<std::size_t>(number)];
-        if (by == here()) {
+        if (by == this_thread) {
             settle(all, *by);
         }
     }
