@@ -172,7 +172,6 @@ std::span<const kqueue::refused> kqueue::apply(std::span<const kevent> changes) 
     state_->refusals.clear();
     state_->take(changes);
     const ::timespec at_once{};
-#ifdef EV_RECEIPT
     // Each change is answered, so all are made; with room for just the answers, no event is taken.
     for (auto& change : state_->changes) {
         change.flags |= EV_RECEIPT;
@@ -186,22 +185,21 @@ std::span<const kqueue::refused> kqueue::apply(std::span<const kevent> changes) 
     if (answers < 0) {
         throw_errno("kevent(fd " + std::to_string(queue) + ", " + std::to_string(room) + " changes)");
     }
-    for (std::size_t place = 0; place < static_cast<std::size_t>(answers); ++place) {
-        const auto answer = sys::from_native(state_->buffer[place]);
+    // In order; but OpenBSD leaves an answer out now and then.
+    auto asked = changes.begin();
+    for (const auto& native : std::span(state_->buffer).first(static_cast<std::size_t>(answers))) {
+        const auto answer = sys::from_native(native);
+        asked = std::find_if(asked, changes.end(), [&answer](const kevent& change) {
+            return change.ident == answer.ident && change.filter == answer.filter;
+        });
+        if (asked == changes.end()) {
+            break; // an event, not an answer: libkqueue appends them
+        }
         if (answer.failed()) {
-            state_->refusals.push_back({changes[place], {static_cast<int>(answer.data), std::system_category()}});
+            state_->refusals.push_back({*asked, {static_cast<int>(answer.data), std::system_category()}});
         }
+        ++asked;
     }
-#else
-    for (std::size_t place = 0; place < changes.size(); ++place) {
-        while (sys::kevent(queue, &state_->changes[place], 1, nullptr, 0, &at_once) < 0) {
-            if (errno != EINTR) {
-                state_->refusals.push_back({changes[place], {errno, std::system_category()}});
-                break;
-            }
-        }
-    }
-#endif
     return state_->refusals;
 }
 

@@ -33,6 +33,13 @@ namespace pollux::inline POLLUX_ABI::sys {
 #endif
 }
 
+/// libkqueue's descriptor tells nobody that it has events.
+#ifdef LIBKQUEUE
+inline constexpr bool queue_is_pollable = false;
+#else
+inline constexpr bool queue_is_pollable = true;
+#endif
+
 /// Members that we do not know (FreeBSD's ext) are zero; `udata` is a pointer on most systems, a number on NetBSD before 10.
 [[nodiscard]] inline struct ::kevent to_native(const pollux::kevent& from) noexcept {
     struct ::kevent to;

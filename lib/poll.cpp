@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The pollux authors
 #include <pollux/mechanism/poll.hpp>
 
+#include "lib/sys/dialect.hpp"
 #include "lib/sys/wait.hpp"
 
 #include <atomic>
@@ -134,7 +135,7 @@ bool poll::usable() noexcept {
     static const bool answer = [] {
         ::pollfd closed{largest_fd - 1, POLLIN, 0};
         const clock::duration none{};
-        return sys::ppoll(&closed, 1, sys::kernel_limit(&none).get(), nullptr) == 1 && (closed.revents & POLLNVAL) != 0;
+        return sys::poll_for(&closed, 1, &none) == 1 && (closed.revents & POLLNVAL) != 0;
     }();
     return answer;
 }
@@ -199,8 +200,7 @@ std::span<const poll::event> poll::wait(timeout limit) {
     int error = 0;
     try {
         count = sys::wait_until_done(limit, state_->hook, [&](const clock::duration* left) {
-            return sys::ppoll(rows.entries.data(), static_cast<::nfds_t>(rows.entries.size()),
-                              sys::kernel_limit(left).get(), nullptr);
+            return sys::poll_for(rows.entries.data(), static_cast<::nfds_t>(rows.entries.size()), left);
         });
         error = errno;
     } catch (...) {

@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The pollux authors
 #include <pollux/mechanism/select.hpp>
 
+#include "lib/sys/dialect.hpp"
 #include "lib/sys/wait.hpp"
 
 #include <algorithm>
@@ -104,11 +105,7 @@ std::span<const flag_name> flag_names(select_mask) noexcept {
 }
 
 bool select::dynamic_usable() noexcept {
-#ifdef __linux__
-    return true; // the kernel's own limit is the process's descriptor table
-#else
-    return false;
-#endif
+    return sys::has_large_sets;
 }
 
 void select::check(int fd, select_mask mask) const {

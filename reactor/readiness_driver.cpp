@@ -4,7 +4,7 @@
 
 #include <pollux/core/error.hpp>
 
-#include "lib/sys/sys.hpp"
+#include "lib/sys/dialect.hpp"
 #include "reactor/core.hpp"
 
 #include <array>
@@ -35,7 +35,7 @@ std::array<::iovec, driver::most_parts> to_iovecs(parts_span parts) noexcept {
     ::msghdr message{};
     message.msg_iov = vectors.data();
     message.msg_iovlen = parts.size();
-    return sys::sendmsg(fd, &message, MSG_NOSIGNAL);
+    return sys::sendmsg(fd, &message, sys::no_sigpipe);
 }
 
 // For what is no socket there is no MSG_NOSIGNAL: SIGPIPE is blocked meanwhile, and one that we caused is taken back,
@@ -44,17 +44,15 @@ std::array<::iovec, driver::most_parts> to_iovecs(parts_span parts) noexcept {
     ::sigset_t pipe_signal;
     ::sigset_t old;
     ::sigset_t pending;
-    ::sigemptyset(&pipe_signal);
-    ::sigaddset(&pipe_signal, SIGPIPE);
+    sigemptyset(&pipe_signal);
+    sigaddset(&pipe_signal, SIGPIPE);
     sys::sigpending(&pending);
     sys::pthread_sigmask(SIG_BLOCK, &pipe_signal, &old);
     const auto vectors = to_iovecs(parts);
     const auto sent = sys::writev(fd, vectors.data(), static_cast<int>(parts.size()));
     const int error = errno;
-    if (sent < 0 && error == EPIPE && ::sigismember(&pending, SIGPIPE) == 0) {
-        const ::timespec none{};
-        while (sys::sigtimedwait(&pipe_signal, nullptr, &none) < 0 && errno == EINTR) {
-        }
+    if (sent < 0 && error == EPIPE && sigismember(&pending, SIGPIPE) == 0) {
+        sys::discard_pending(SIGPIPE);
     }
     sys::pthread_sigmask(SIG_SETMASK, &old, nullptr);
     errno = error;

@@ -5,7 +5,7 @@
 #include <pollux/core/error.hpp>
 #include <pollux/core/unique_fd.hpp>
 
-#include "lib/sys/sys.hpp"
+#include "lib/sys/dialect.hpp"
 #include "reactor/mailbox.hpp"
 
 #include <algorithm>
@@ -56,8 +56,8 @@ std::array<std::atomic<bool>, signals> overflowed; // the pipe was full: deliver
 
 ::sigset_t set_of(int number) {
     ::sigset_t set;
-    ::sigemptyset(&set);
-    ::sigaddset(&set, number);
+    sigemptyset(&set);
+    sigaddset(&set, number);
     return set;
 }
 
@@ -87,7 +87,7 @@ void block(thread_signals& record, int number) {
         const auto set = set_of(number);
         ::sigset_t old;
         sys::pthread_sigmask(SIG_BLOCK, &set, &old);
-        record.blocked_by_us[place] = ::sigismember(&old, number) == 0;
+        record.blocked_by_us[place] = sigismember(&old, number) == 0;
     }
 }
 
@@ -121,11 +121,11 @@ void on_signal_delivered(int number, ::siginfo_t* info, void*) {
 #ifdef __linux__
 void update_signalfd(hub& all) {
     ::sigset_t set;
-    ::sigemptyset(&set);
+    sigemptyset(&set);
     for (std::size_t number = 1; number < signals; ++number) {
         const auto& state = all.states[number];
         if (!state.subscribers.empty() && state.source == signal_source::signalfd) {
-            ::sigaddset(&set, static_cast<int>(number));
+            sigaddset(&set, static_cast<int>(number));
         }
     }
     const int fd = sys::signalfd(all.signalfd.get(), &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -146,9 +146,9 @@ void open_pipe(hub& all) {
     if (all.pipe_read) {
         return;
     }
-    std::array<int, 2> ends{};
-    if (sys::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
-        throw_errno("pipe2, for signals");
+    int ends[2];
+    if (sys::make_pipe(ends) != 0) {
+        throw_errno("pipe, for signals");
     }
     all.pipe_read.reset(ends[0]);
     all.pipe_write.reset(ends[1]);
@@ -160,7 +160,7 @@ void install_handler(hub& all, int number) {
     struct ::sigaction action {};
     action.sa_sigaction = &on_signal_delivered;
     action.sa_flags = SA_SIGINFO | SA_RESTART;
-    ::sigfillset(&action.sa_mask);
+    sigfillset(&action.sa_mask);
     if (sys::sigaction(number, &action, &all.states[static_cast<std::size_t>(number)].old) != 0) {
         throw_errno("sigaction(" + std::to_string(number) + ")");
     }
@@ -269,9 +269,9 @@ signal_source resolve(signal_source source) noexcept {
 
 std::shared_ptr<thread_signals> subscribe(signal_inbox& inbox, int number, signal_source source) {
     ::sigset_t probe; // the C library keeps some real-time signals for itself, and says so here
-    ::sigemptyset(&probe);
+    sigemptyset(&probe);
     if (number < 1 || number >= static_cast<int>(signals) || number == SIGKILL || number == SIGSTOP ||
-        ::sigaddset(&probe, number) != 0) {
+        sigaddset(&probe, number) != 0) {
         throw_errno(EINVAL, "on_signal(" + std::to_string(number) + "): no such signal, or one that cannot be handled");
     }
     const auto& record = here();

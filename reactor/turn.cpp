@@ -3,8 +3,7 @@
 //
 // One turn of a reactor. The order is the contract (reactor/README.md numbers it); each phase keeps its cursor, so that a
 // turn that an exception or stop() has ended early is taken up where it was.
-#include "lib/sys/sys.hpp"
-#include "lib/sys/wait.hpp"
+#include "lib/sys/dialect.hpp"
 #include "reactor/core.hpp"
 
 #include <algorithm>
@@ -241,7 +240,7 @@ void core::survive(const std::system_error& failed) {
         report({diagnostic_kind::wait_failed, failed.code(), -1, source_location()});
         back_off_ = first_back_off;
     }
-    static_cast<void>(sys::ppoll(nullptr, 0, sys::kernel_limit(&back_off_).get(), nullptr));
+    static_cast<void>(sys::poll_for(nullptr, 0, &back_off_));
     back_off_ = std::min(2 * back_off_, longest_back_off);
 }
 

@@ -70,7 +70,7 @@ struct lying_range {
 
 #ifdef LIBKQUEUE
 // libkqueue: a thread of its own closes what belongs to a queue some time after the queue, and keeps descriptors.
-const bool descriptors_are_not_counted = !(test::census_counts_descriptors = false);
+const bool alone = (test::alone = false);
 #endif
 
 constexpr auto add = kq_flag::add | kq_flag::enable;

@@ -62,8 +62,8 @@ TEST_CASE("flags of floor 2: values and texts [SLR-01]", "[multiplexer][SLR-01]"
     CHECK(to_string(interest::none) == "0");
     CHECK(to_string(static_cast<readiness>(127)) ==
           "READABLE|WRITABLE|PRIORITY|HANGUP|ERROR|PEER_CLOSED|BAD_DESCRIPTOR");
-    CHECK(to_string(static_cast<feature>(127)) ==
-          "HANGUP|ERROR|PEER_CLOSED|BAD_DESCRIPTOR|REGULAR_FILES|CONTROL_FD|ANY_DESCRIPTOR");
+    CHECK(to_string(static_cast<feature>(255)) ==
+          "HANGUP|ERROR|PEER_CLOSED|BAD_DESCRIPTOR|REGULAR_FILES|CONTROL_FD|ANY_DESCRIPTOR|PRIORITY");
 }
 
 TEST_CASE("available mechanisms, best first; what is not built is not usable [GEN-01] [GEN-02] [GEN-03] [SLR-23]",
@@ -144,13 +144,13 @@ TEST_CASE("multiplexer: says what it is and can do [SLR-19]", "[multiplexer][SLR
     }
     switch (kind) {
     case mechanism::epoll:
-        CHECK(to_string(can) == "HANGUP|ERROR|PEER_CLOSED|CONTROL_FD|ANY_DESCRIPTOR");
+        CHECK(to_string(can) == "HANGUP|ERROR|PEER_CLOSED|CONTROL_FD|ANY_DESCRIPTOR|PRIORITY");
         break;
     case mechanism::poll:
-        CHECK(to_string(can) == "HANGUP|ERROR|PEER_CLOSED|BAD_DESCRIPTOR|REGULAR_FILES|ANY_DESCRIPTOR");
+        CHECK(to_string(can) == "HANGUP|ERROR|PEER_CLOSED|BAD_DESCRIPTOR|REGULAR_FILES|ANY_DESCRIPTOR|PRIORITY");
         break;
     case mechanism::select:
-        CHECK(to_string(can) == "BAD_DESCRIPTOR|REGULAR_FILES|ANY_DESCRIPTOR");
+        CHECK(to_string(can) == "BAD_DESCRIPTOR|REGULAR_FILES|ANY_DESCRIPTOR|PRIORITY");
         break;
     default:
         break;

@@ -252,7 +252,10 @@ TEST_CASE("contract 5: remove after close, by number, reused or not; modify repo
         mux->add(pipe.reader, wanted, 1);
         pipe.reader.close();
         const auto told = test::error_of([&] { mux->modify(number, interest::writable, 2); });
-        CHECK((!told || told == std::errc::bad_file_descriptor)); // where the kernel tells, or at the next wait
+        INFO(told.message());
+        // Where the kernel tells, or at the next wait. (libkqueue: it has known the descriptor, so it says ENOENT.)
+        CHECK((!told || told == std::errc::bad_file_descriptor ||
+               (kind == mechanism::kqueue && told == std::errc::no_such_file_or_directory)));
         CHECK_NOTHROW(mux->remove(number));
         CHECK(wait_on(*mux).empty());
     }
@@ -306,8 +309,8 @@ TEST_CASE("contract 7: numbers at and beyond FD_SETSIZE (B5) [SLR-21]", "[multip
         CHECK(wait_on(*mux) == std::map<std::uint64_t, readiness>{{1, readiness::readable}});
         mux->modify(high, interest::none, 1);
         CHECK(wait_on(*mux).empty());
-        mux->modify(high, interest::priority, 1);
-        CHECK(wait_on(*mux).empty());
+        mux->modify(high, both, 1);
+        CHECK(wait_on(*mux) == std::map<std::uint64_t, readiness>{{1, readiness::readable}});
         mux->remove(high);
         CHECK_FALSE(mux->contains(number));
     }
@@ -350,8 +353,10 @@ TEST_CASE("contract 5: closed, and its number now a regular file's: remove is si
     const int number = pipe.reader.get();
     mux->add(number, interest::readable, 1);
     pipe.reader.close();
-    const auto file = temporary_file();
-    REQUIRE(file.get() == number);
+    auto file = temporary_file();
+    if (file.get() != number) {
+        file = test::dup_to(file, number);
+    }
     CHECK_NOTHROW(mux->remove(number));
     CHECK_FALSE(wait_on(*mux).contains(1));
 }

@@ -3,6 +3,7 @@
 //
 // What a handler does to others of its batch: events that were fetched already must not reach what has ended, and never
 // what came in its place.
+#include "support/census.hpp"
 #include "support/loops.hpp"
 
 #include "reactor/core.hpp"
@@ -143,7 +144,7 @@ TEST_CASE("an event never reaches the new owner of a reused descriptor number [A
     while (reused < 1000) {
         reuse_round round(loop);
         round.run();
-        REQUIRE(round.reused == 15);
+        REQUIRE((round.reused == 15 || !test::alone));
         reused += round.reused;
         wrong += round.wrong;
     }
@@ -163,7 +164,7 @@ TEST_CASE("a token is never given out twice, not even when a slot's generations 
     for (int again = 0; again < 5; ++again) {
         reuse_round round(loop);
         round.run();
-        CHECK(round.reused == 15);
+        CHECK((round.reused == 15 || !test::alone));
         CHECK(round.wrong == 0);
     }
 

@@ -16,6 +16,9 @@ namespace pollux::inline POLLUX_ABI::detail {
 #if POLLUX_HAS_EPOLL
 [[nodiscard]] std::unique_ptr<multiplexer> make_epoll_multiplexer();
 #endif
+#if POLLUX_HAS_KQUEUE
+[[nodiscard]] std::unique_ptr<multiplexer> make_kqueue_multiplexer();
+#endif
 
 /// The bits that were asked for, the separate ones kept. readiness and interest share their three lowest bits.
 [[nodiscard]] constexpr readiness masked(readiness seen, interest wanted) noexcept {

@@ -63,7 +63,7 @@ class epoll_multiplexer final : public multiplexer {
 public:
     epoll_multiplexer()
         : multiplexer(mechanism::epoll, feature::hangup | feature::error | feature::peer_closed | feature::control_fd |
-                                            feature::any_descriptor) {}
+                                            feature::any_descriptor | feature::priority) {}
 
 private:
     void do_add(int fd, interest wanted, std::uint64_t token) override {

@@ -10,6 +10,9 @@
 #if POLLUX_HAS_EPOLL
 #include <pollux/mechanism/epoll.hpp>
 #endif
+#if POLLUX_HAS_KQUEUE
+#include <pollux/mechanism/kqueue.hpp>
+#endif
 
 #include "lib/multiplexer/adapters.hpp"
 #include "lib/sys/sys.hpp"
@@ -35,7 +38,11 @@ struct mechanism_row {
 
 // clang-format off
 constexpr std::array rows{
+#if POLLUX_HAS_KQUEUE
+    mechanism_row{mechanism::kqueue, "kqueue", &kqueue::usable, &detail::make_kqueue_multiplexer},
+#else
     mechanism_row{mechanism::kqueue, "kqueue", nullptr, nullptr},
+#endif
 #if POLLUX_HAS_EPOLL
     mechanism_row{mechanism::epoll, "epoll", &epoll::usable, &detail::make_epoll_multiplexer},
 #else
@@ -67,12 +74,15 @@ std::string fd_text(const char* call, int fd) {
     return std::string("multiplexer ") + call + " of fd " + std::to_string(fd);
 }
 
-void check_arguments(const char* call, int fd, interest wanted, std::uint64_t token) {
+void check_arguments(const char* call, int fd, interest wanted, std::uint64_t token, feature can) {
     if (fd < 0 || raw(wanted) > 7) {
         throw_errno(EINVAL, fd_text(call, fd) + " for " + to_string(wanted));
     }
     if (token >= multiplexer::token_limit) {
         throw_errno(EOVERFLOW, fd_text(call, fd) + ": token " + std::to_string(token) + " is not below 2^61");
+    }
+    if (has(wanted, interest::priority) && !has(can, feature::priority)) {
+        throw_error(errc::not_supported, fd_text(call, fd) + ": this mechanism reports no urgent data");
     }
 }
 
@@ -108,7 +118,7 @@ std::span<const flag_name> flag_names(feature) noexcept {
     static constexpr std::array names{
         flag_name{1, "HANGUP"},          flag_name{2, "ERROR"},          flag_name{4, "PEER_CLOSED"},
         flag_name{8, "BAD_DESCRIPTOR"},  flag_name{16, "REGULAR_FILES"}, flag_name{32, "CONTROL_FD"},
-        flag_name{64, "ANY_DESCRIPTOR"},
+        flag_name{64, "ANY_DESCRIPTOR"}, flag_name{128, "PRIORITY"},
     };
     return names;
 }
@@ -131,7 +141,7 @@ void multiplexer::fd_bits::clear(int fd) noexcept {
 multiplexer::~multiplexer() = default;
 
 void multiplexer::add_fd(int fd, interest wanted, std::uint64_t token) {
-    check_arguments("add", fd, wanted, token);
+    check_arguments("add", fd, wanted, token, features_);
     if (known_.test(fd)) {
         throw_errno(EEXIST,
                     fd_text("add", fd) + ": it is registered already; modify it, or remove it before it is closed");
@@ -157,7 +167,7 @@ void multiplexer::add_fd(int fd, interest wanted, std::uint64_t token) {
 }
 
 void multiplexer::modify_fd(int fd, interest wanted, std::uint64_t token) {
-    check_arguments("modify", fd, wanted, token);
+    check_arguments("modify", fd, wanted, token, features_);
     if (!known_.test(fd)) {
         throw_errno(ENOENT, fd_text("modify", fd) + ": it is not registered");
     }

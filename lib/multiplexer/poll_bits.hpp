@@ -58,7 +58,7 @@ inline constexpr unsigned interest_bits = 3;
 }
 
 inline constexpr auto poll_features = feature::hangup | feature::error | feature::bad_descriptor |
-                                      feature::regular_files | feature::any_descriptor |
+                                      feature::regular_files | feature::any_descriptor | feature::priority |
                                       (rdhup == poll_mask::none ? feature::none : feature::peer_closed);
 
 [[nodiscard]] constexpr std::uint64_t to_word(interest wanted, std::uint64_t token) noexcept {

@@ -22,7 +22,7 @@ static_assert(raw(select_mask::read) == raw(interest::readable) && raw(select_ma
 class select_multiplexer final : public multiplexer {
 public:
     select_multiplexer()
-        : multiplexer(mechanism::select, feature::bad_descriptor | feature::regular_files |
+        : multiplexer(mechanism::select, feature::bad_descriptor | feature::regular_files | feature::priority |
                                              (select::dynamic_usable() ? feature::any_descriptor : feature::none)),
           native_(select::dynamic_usable() ? select_capacity::dynamic : select_capacity::fixed) {}
 

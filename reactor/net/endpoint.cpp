@@ -4,7 +4,7 @@
 
 #include <pollux/core/error.hpp>
 
-#include "lib/sys/sys.hpp"
+#include "lib/sys/dialect.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -124,6 +124,9 @@ endpoint endpoint::unix_path(std::string_view path) {
 }
 
 endpoint endpoint::unix_abstract(std::string_view name) {
+    if (!sys::has_abstract_names) {
+        throw_error(errc::not_supported, "abstract Unix socket names; use a path");
+    }
     check_name(name, "abstract Unix socket name", path_room);
     ::sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -169,9 +172,10 @@ endpoint endpoint::from_native(const void* address, std::size_t size) noexcept {
         made.type_ = kind::ipv6;
         break;
     case AF_UNIX:
-        made.type_ = size <= path_offset                       ? kind::unix_unnamed
-                     : made.bytes_[path_offset] == std::byte{} ? kind::unix_abstract
-                                                               : kind::unix_path;
+        made.type_ = size <= path_offset ? kind::unix_unnamed
+                     : made.bytes_[path_offset] == std::byte{}
+                         ? (sys::has_abstract_names ? kind::unix_abstract : kind::unix_unnamed)
+                         : kind::unix_path;
         break;
     default:
         return {};

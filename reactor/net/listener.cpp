@@ -129,7 +129,7 @@ void on_acceptable(core& owner, slot& ready, readiness) {
     const auto at_most = extra_of(owner, index).options.accepts_per_turn;
     for (unsigned count = 0; count < at_most; ++count) {
         slot& head = owner.slots.head(index);
-        unique_fd fd(sys::accept4(head.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        unique_fd fd(sys::accept_socket(head.fd));
         if (!fd) {
             const int error = errno;
             switch (classify(error)) {

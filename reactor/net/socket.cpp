@@ -13,7 +13,7 @@ unique_fd make_socket(const endpoint& for_address) {
     if (for_address.type() == endpoint::kind::none) {
         throw_errno(EINVAL, "an endpoint without an address");
     }
-    unique_fd fd(sys::socket(for_address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    unique_fd fd(sys::make_socket(for_address.family(), SOCK_STREAM));
     if (!fd) {
         throw_errno("socket() for " + for_address.to_string());
     }

@@ -7,7 +7,7 @@
 #include <pollux/core/unique_fd.hpp>
 #include <pollux/net/endpoint.hpp>
 
-#include "lib/sys/sys.hpp"
+#include "lib/sys/dialect.hpp"
 
 namespace pollux::inline POLLUX_ABI::detail {
 

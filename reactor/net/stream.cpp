@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The pollux authors
 #include <pollux/net/stream.hpp>
 
-#include "lib/sys/sys.hpp"
+#include "lib/sys/dialect.hpp"
 #include "reactor/net/stream_block.hpp"
 
 #include <cerrno>
@@ -66,6 +66,9 @@ stream::stream(reactor& owner, unique_fd fd, source_location where) {
         throw_errno("fcntl(fd " + std::to_string(fd.get()) + ", O_NONBLOCK)");
     }
     const auto state = static_cast<std::uint8_t>(S_ISSOCK(about.st_mode) ? is_socket : 0);
+    if (state == is_socket) {
+        sys::adopt_socket(fd.get());
+    }
     *this = detail_stream::make(owner.inner(), std::move(fd), state, where);
 }
 
@@ -108,7 +111,7 @@ write_status stream::write(bytes_span bytes) {
     // An unbroken socket with nothing buffered: what submit_write would do, without asking.
     if (is_live(head, token()) && (head->as.socket.state & (is_socket | write_shut | broken | buffered)) == is_socket)
         [[likely]] {
-        const auto sent = sys::send(head->fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        const auto sent = sys::send(head->fd, bytes.data(), bytes.size(), sys::no_sigpipe);
         if (sent == static_cast<::ssize_t>(bytes.size())) [[likely]] {
             return write_status::sent;
         }

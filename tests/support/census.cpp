@@ -42,7 +42,7 @@ std::string signal_name(int number) {
 
 std::map<int, std::string> census::list_descriptors() {
     std::map<int, std::string> found;
-    if (!census_counts_descriptors) {
+    if (!alone) {
         return found;
     }
     for (const auto& name : list("/proc/self/fd")) {
@@ -61,7 +61,7 @@ std::size_t census::count_threads() {
 census census::take() {
     census now;
     now.descriptors_ = list_descriptors();
-    now.threads_ = count_threads();
+    now.threads_ = alone ? count_threads() : 1;
     ::pthread_sigmask(SIG_SETMASK, nullptr, &now.blocked_);
     for (int number = 1; number <= 64; ++number) {
         struct ::sigaction action {};
@@ -79,7 +79,7 @@ std::vector<std::string> census::differences_from_now() const {
     auto now = take();
     for (int tries = 0; now.threads_ != threads_ && tries < 2000; ++tries) {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        now.threads_ = count_threads();
+        now.threads_ = alone ? count_threads() : 1;
     }
     if (now.threads_ != threads_) {
         found.push_back(std::to_string(now.threads_) + " threads, " + std::to_string(threads_) + " before");

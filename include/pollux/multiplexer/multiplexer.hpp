@@ -52,13 +52,14 @@ enum class readiness : std::uint8_t {
 /// What a mechanism can do and others cannot.
 enum class feature : std::uint8_t {
     none = 0,
-    hangup = 1,         ///< reports readiness::hangup
-    error = 2,          ///< reports readiness::error
-    peer_closed = 4,    ///< reports readiness::peer_closed
-    bad_descriptor = 8, ///< reports readiness::bad_descriptor
-    regular_files = 16, ///< accepts regular files, always ready; else add() fails with operation_not_permitted
-    control_fd = 32,    ///< has a descriptor of its own that a foreign loop can wait for
-    any_descriptor = 64 ///< no limit on the number of a descriptor
+    hangup = 1,          ///< reports readiness::hangup
+    error = 2,           ///< reports readiness::error
+    peer_closed = 4,     ///< reports readiness::peer_closed
+    bad_descriptor = 8,  ///< reports readiness::bad_descriptor
+    regular_files = 16,  ///< accepts regular files, always ready; else add() fails with operation_not_permitted
+    control_fd = 32,     ///< has a descriptor of its own that a foreign loop can wait for
+    any_descriptor = 64, ///< no limit on the number of a descriptor
+    priority = 128       ///< reports readiness::priority; else add() and modify() refuse interest::priority
 };
 [[nodiscard]] POLLUX_API std::span<const flag_name> flag_names(feature) noexcept;
 

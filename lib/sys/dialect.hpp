@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+//
+// One form for what the systems do in different ways, made of the calls that each has: macOS makes descriptors first and
+// sets their flags afterwards, waits in milliseconds, and knows no flag against SIGPIPE. The only place in lib/sys, reactor
+// and lib/core with #if about that. Internal.
+#pragma once
+
+#include <pollux/core/time.hpp>
+
+#include "lib/sys/sys.hpp"
+#include "lib/sys/wait.hpp"
+
+#include <cerrno>
+
+namespace pollux::inline POLLUX_ABI::sys {
+
+#ifdef __APPLE__
+
+inline constexpr int no_sigpipe = 0; // the socket has an option for that
+
+/// For a socket that somebody else has made: send() to it must not raise SIGPIPE. Nothing happens to other descriptors.
+inline void adopt_socket(int fd) noexcept {
+    const int one = 1;
+    static_cast<void>(sys::setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one));
+}
+
+/// Makes it close-on-exec and non-blocking; closes it and returns -1 with errno when that fails. -1 stays -1.
+[[nodiscard]] inline int made_quiet(int fd) noexcept {
+    if (fd < 0) {
+        return -1;
+    }
+    if (sys::fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && sys::fcntl(fd, F_SETFL, O_NONBLOCK) == 0) {
+        adopt_socket(fd);
+        return fd;
+    }
+    const int error = errno;
+    sys::close(fd);
+    errno = error;
+    return -1;
+}
+
+[[nodiscard]] inline int make_socket(int family, int type) noexcept {
+    return made_quiet(sys::socket(family, type, 0));
+}
+
+[[nodiscard]] inline int accept_socket(int listener) noexcept {
+    return made_quiet(sys::accept(listener, nullptr, nullptr));
+}
+
+[[nodiscard]] inline int make_pipe(int (&ends)[2]) noexcept {
+    if (sys::pipe(ends) != 0) {
+        return -1;
+    }
+    const int first = made_quiet(ends[0]);
+    const int second = first < 0 ? -1 : made_quiet(ends[1]);
+    if (second >= 0) {
+        return 0;
+    }
+    const int error = errno;
+    sys::close(first < 0 ? ends[1] : first); // the other one is closed already
+    errno = error;
+    return -1;
+}
+
+[[nodiscard]] inline int poll_for(::pollfd* entries, ::nfds_t count, const clock::duration* limit) noexcept {
+    return sys::poll(entries, count, limit == nullptr ? -1 : to_milliseconds(*limit));
+}
+
+#else
+
+inline constexpr int no_sigpipe = MSG_NOSIGNAL;
+
+/// A socket, close-on-exec and non-blocking.
+[[nodiscard]] inline int make_socket(int family, int type) noexcept {
+    return sys::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+/// The next connection, close-on-exec and non-blocking.
+[[nodiscard]] inline int accept_socket(int listener) noexcept {
+    return sys::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+/// A pipe, both ends close-on-exec and non-blocking.
+[[nodiscard]] inline int make_pipe(int (&ends)[2]) noexcept {
+    return sys::pipe2(ends, O_CLOEXEC | O_NONBLOCK);
+}
+
+inline void adopt_socket(int) noexcept {}
+
+/// poll(2) with the finest limit that there is; null waits for ever. May return 0 before the limit.
+[[nodiscard]] inline int poll_for(::pollfd* entries, ::nfds_t count, const clock::duration* limit) noexcept {
+    return sys::ppoll(entries, count, kernel_limit(limit).get(), nullptr);
+}
+
+#endif
+
+#ifdef __linux__
+inline constexpr bool has_abstract_names = true;
+/// Sets of any size: the kernel's limit is the process's descriptor table.
+inline constexpr bool has_large_sets = true;
+#else
+inline constexpr bool has_abstract_names = false;
+inline constexpr bool has_large_sets = false;
+#endif
+
+/// Takes a signal that is pending and blocked in this thread back.
+inline void discard_pending(int number) noexcept {
+    ::sigset_t set;
+    sigemptyset(&set); // a macro on some systems
+    sigaddset(&set, number);
+#if defined(__APPLE__) || defined(__OpenBSD__)
+    int taken = 0;
+    static_cast<void>(sys::sigwait(&set, &taken));
+#else
+    const ::timespec none{};
+    while (sys::sigtimedwait(&set, nullptr, &none) < 0 && errno == EINTR) {
+    }
+#endif
+}
+
+} // namespace pollux::inline POLLUX_ABI::sys
