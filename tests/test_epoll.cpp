@@ -18,7 +18,6 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/syscall.h>
 
 using namespace std::chrono_literals;
 using pollux::epoll;
@@ -32,10 +31,6 @@ struct holder {
     int fd;
     int fileno() const { return fd; }
 };
-
-::pid_t thread_id() {
-    return static_cast<::pid_t>(::syscall(SYS_gettid));
-}
 
 std::map<int, epoll_mask> events_of(epoll& set, pollux::timeout limit = 0ms) {
     std::map<int, epoll_mask> found;
@@ -419,7 +414,7 @@ TEST_CASE("epoll: EXCLUSIVE wakes one waiting set, without it all are woken [EPO
         for (std::size_t i = 0; i < sets.size(); ++i) {
             sets[i].add(pipe.reader, mask);
             threads.emplace_back([&, i] {
-                waiters[i] = thread_id();
+                waiters[i] = test::thread_id();
                 count += static_cast<int>(sets[i].wait(300ms).size());
             });
         }
@@ -553,7 +548,7 @@ TEST_CASE("epoll: another thread adds during a wait [GEN-34]", "[epoll][GEN-34][
     std::atomic<::pid_t> waiter{0};
     std::size_t seen = 0;
     std::thread thread([&] {
-        waiter = thread_id();
+        waiter = test::thread_id();
         seen = set.wait(30s).size();
     });
     while (waiter == 0) {

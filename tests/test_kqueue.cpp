@@ -460,8 +460,8 @@ TEST_CASE("kqueue: signals as events [KQ-24]", "[kqueue][KQ-24]") {
 #ifdef LIBKQUEUE
     // libkqueue: it blocks the signal and leaves it so.
     ::sigset_t set;
-    ::sigemptyset(&set);
-    ::sigaddset(&set, SIGUSR1);
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
     ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
 #endif
 }

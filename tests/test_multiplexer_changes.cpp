@@ -239,7 +239,7 @@ TEST_CASE("contract 5: remove after close, by number, reused or not; modify repo
         other.writer.write("x");
         const int number = pipe.reader.get();
         mux->add(pipe.reader, wanted, 1);
-        test::must(::dup3(other.reader.get(), number, O_CLOEXEC), "dup3"); // closes it and takes its number
+        test::must(test::dup_over(other.reader.get(), number), "dup"); // closes it and takes its number
         CHECK_ERROR(mux->add(number, interest::readable, 2), std::errc::file_exists);
         CHECK_NOTHROW(mux->remove(number));
         mux->add(number, interest::readable, 3);

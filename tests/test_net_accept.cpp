@@ -26,7 +26,7 @@ public:
             test::skip("the sanitizer needs descriptors itself; seam_net_accept.cpp does the same by injection");
         }
         test::must(::getrlimit(RLIMIT_NOFILE, &before_), "getrlimit");
-        const ::rlimit lower{to, before_.rlim_max};
+        const ::rlimit lower{static_cast<::rlim_t>(to), before_.rlim_max};
         test::must(::setrlimit(RLIMIT_NOFILE, &lower), "setrlimit");
     }
     lowered_limit(const lowered_limit&) = delete;

@@ -34,7 +34,7 @@ TEST_CASE("stream: close() brings the peer every byte and the end, in the backgr
         for (int i = 0; i < 8; ++i) {
             char buffer[65536];
             if (peer_talks) {
-                static_cast<void>(::send(pair.far.get(), "and another thing", 17, MSG_NOSIGNAL));
+                static_cast<void>(::send(pair.far.get(), "and another thing", 17, test::no_signal));
             }
             const auto count = ::read(pair.far.get(), buffer, sizeof buffer);
             if (count > 0) {
@@ -323,7 +323,7 @@ TEST_CASE("stream: what cannot be a stream is refused, and closed", "[net][strea
     CHECK_ERROR(pollux::stream(loop, pollux::unique_fd()), std::errc::bad_file_descriptor);
     // A blocking socket is made non-blocking (C3).
     int ends[2];
-    test::must(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), "socketpair");
+    test::must(test::open_socket_pair(SOCK_STREAM, ends, test::mode::blocking), "socketpair");
     const pollux::stream a(loop, pollux::unique_fd(ends[0]));
     const test::owned_fd b(ends[1]);
     CHECK((::fcntl(ends[0], F_GETFL) & O_NONBLOCK) != 0);

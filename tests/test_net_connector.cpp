@@ -12,7 +12,7 @@ namespace {
 
 // An address that was free a moment ago and refuses connections: bound, and nobody listens.
 struct closed_port {
-    test::owned_fd bound{test::must(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")};
+    test::owned_fd bound{test::must(test::open_socket(AF_INET, SOCK_STREAM, test::mode::blocking), "socket")};
     closed_port() {
         const auto address = test::loopback();
         test::must(::bind(bound.get(), reinterpret_cast<const ::sockaddr*>(&address), sizeof address), "bind");

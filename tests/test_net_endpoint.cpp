@@ -120,7 +120,7 @@ TEST_CASE("endpoint: what is wrong is refused, and the text names it [C13]", "[n
 
 TEST_CASE("endpoint: Unix names up to the system's limit and no further [C13]", "[net][endpoint][C13]") {
     constexpr std::size_t room = sizeof(::sockaddr_un::sun_path) - 1;
-    static_assert(room == 107);
+    static_assert(room == (test::on_linux ? 107 : 103));
     const std::string fits(room, 'p');
     const std::string too_long(room + 1, 'p');
     for (const bool abstract : {false, true}) {
@@ -196,7 +196,7 @@ TEST_CASE("endpoint: from what the kernel says [C13]", "[net][endpoint][C13]") {
     check_none(nullptr, 0);
     check_none(&storage, 1);
     check_none(&storage, sizeof storage);
-    storage.ss_family = AF_NETLINK;
+    storage.ss_family = 250; // nobody's
     check_none(&storage, 16);
     // Cut short: half an address is none.
     storage.ss_family = AF_INET;
@@ -228,7 +228,7 @@ TEST_CASE("endpoint: from what the kernel says [C13]", "[net][endpoint][C13]") {
 
 TEST_CASE("endpoint: what the kernel makes of each name is what we print", "[net][endpoint][C13]") {
     const auto made = endpoint::unix_abstract("pollux-endpoint-\0-test"sv);
-    const test::owned_fd bound(test::must(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+    const test::owned_fd bound(test::must(test::open_socket(AF_UNIX, SOCK_STREAM, test::mode::blocking), "socket"));
     test::must(::bind(bound.get(), static_cast<const ::sockaddr*>(made.data()), static_cast<::socklen_t>(made.size())),
                "bind");
     ::sockaddr_storage storage{};

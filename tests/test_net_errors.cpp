@@ -17,13 +17,13 @@ namespace {
 bool is_pending(int number) {
     ::sigset_t pending;
     ::sigpending(&pending);
-    return ::sigismember(&pending, number) == 1;
+    return sigismember(&pending, number) == 1;
 }
 
 bool is_blocked(int number) {
     ::sigset_t mask;
     ::sigprocmask(SIG_SETMASK, nullptr, &mask);
-    return ::sigismember(&mask, number) == 1;
+    return sigismember(&mask, number) == 1;
 }
 
 bool is_default(int number) {
@@ -107,8 +107,8 @@ TEST_CASE("stream: a SIGPIPE that was pending before stays pending [C2]", "[net]
     INFO("TCP, Unix, pipe, shut TCP: " << which);
     const auto outcome = test::run_in_child([&] {
         ::sigset_t pipe_signal;
-        ::sigemptyset(&pipe_signal);
-        ::sigaddset(&pipe_signal, SIGPIPE);
+        sigemptyset(&pipe_signal);
+        sigaddset(&pipe_signal, SIGPIPE);
         ::sigprocmask(SIG_BLOCK, &pipe_signal, nullptr);
         ::raise(SIGPIPE);
         const int failed = write_to_nobody(kind, which, true);
@@ -239,7 +239,7 @@ TEST_CASE("stream: writing nothing, and silence, are no end [C6]", "[net][stream
     test::peer_pair pair(loop, what);
     test::reader got(pair.near);
     for (int i = 0; i < 1000; ++i) {
-        REQUIRE(::send(pair.far.get(), "", 0, MSG_NOSIGNAL) == 0);
+        REQUIRE(::send(pair.far.get(), "", 0, test::no_signal) == 0);
         REQUIRE(pair.near.write("") == write_status::sent);
         if (i % 10 == 0) {
             pair.far.write("x");

@@ -16,7 +16,7 @@ namespace {
 // A socket file whose owner has died.
 void leave_stale(const std::string& path) {
     const auto address = endpoint::unix_path(path);
-    const test::owned_fd dead(test::must(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+    const test::owned_fd dead(test::must(test::open_socket(AF_UNIX, SOCK_STREAM, test::mode::blocking), "socket"));
     test::must(
         ::bind(dead.get(), static_cast<const ::sockaddr*>(address.data()), static_cast<::socklen_t>(address.size())),
         "bind");
@@ -84,8 +84,7 @@ TEST_CASE("Unix listener: refuses the address of a living one, and disturbs it l
     if (full) {
         source.pause();
         for (int i = 0; i < 3; ++i) {
-            waiting.emplace_back(
-                test::must(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket"));
+            waiting.emplace_back(test::must(test::open_socket(AF_UNIX, SOCK_STREAM), "socket"));
             static_cast<void>(::connect(waiting.back().get(), static_cast<const ::sockaddr*>(where.data()),
                                         static_cast<::socklen_t>(where.size())));
         }
@@ -114,7 +113,8 @@ TEST_CASE("Unix listener: leaves alone what is not its own file [C13]", "[net][l
     CHECK(std::filesystem::is_directory(path));
     std::filesystem::remove(path);
     {
-        const test::owned_fd datagrams(test::must(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
+        const test::owned_fd datagrams(
+            test::must(test::open_socket(AF_UNIX, SOCK_DGRAM, test::mode::blocking), "socket"));
         test::must(::bind(datagrams.get(), static_cast<const ::sockaddr*>(where.data()),
                           static_cast<::socklen_t>(where.size())),
                    "bind");

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include <poll.h>
-#include <sys/syscall.h>
 
 using namespace std::chrono_literals;
 using pollux::errc;
@@ -26,11 +25,6 @@ struct holder {
     int fd;
     int fileno() const { return fd; }
 };
-
-// A thread's number in the kernel, for test::await_sleep.
-::pid_t thread_id() {
-    return static_cast<::pid_t>(::syscall(SYS_gettid));
-}
 
 } // namespace
 
@@ -278,7 +272,7 @@ TEST_CASE("poll: a second wait while one runs is refused, from a handler or anot
     std::atomic<::pid_t> waiter{0};
     std::size_t seen = 0;
     std::thread thread([&] {
-        waiter = thread_id();
+        waiter = test::thread_id();
         seen = set.wait(30s).size();
     });
     while (waiter == 0) {
@@ -303,7 +297,7 @@ TEST_CASE("poll: another thread changes the set during a wait, the next wait see
     std::vector<std::uint64_t> first;
     std::vector<std::uint64_t> second;
     std::thread thread([&] {
-        waiter = thread_id();
+        waiter = test::thread_id();
         for (const auto& event : set.wait(30s)) {
             first.push_back(event.word());
         }

@@ -60,7 +60,7 @@ TEST_CASE("a reactor is destroyed with work pending: each closure once, none run
                 keep(loop->watch(twins[static_cast<std::size_t>(i)], interest::readable, closure()), i);
             }
             for (int i = 0; i < signals; ++i) {
-                keep(loop->on_signal(SIGRTMIN + i % (SIGRTMAX - SIGRTMIN + 1), closure()), i);
+                keep(loop->on_signal(test::spare_signal(i), closure()), i);
             }
             CHECK(counts.made == posts + timers + fds + signals);
             CHECK(counts.destroyed == 0);

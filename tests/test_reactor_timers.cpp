@@ -6,6 +6,7 @@
 #include "support/signals.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -139,7 +140,8 @@ TEST_CASE("deadlines before the clock's zero are past, also when they are armed 
           "[reactor][E5]") {
     EACH_MECHANISM(kind);
     int calls = 0;
-    for (const auto deadline : {clock::time_point::min(), clock::time_point::min() + 1ns, clock::time_point(-1ns)}) {
+    for (const auto deadline : std::array<clock::time_point, 3>{
+             clock::time_point::min(), clock::time_point::min() + 1ns, clock::time_point(clock::duration(-1))}) {
         pollux::reactor loop(kind);
         pollux::timer_registration timer;
         loop.post([&] { timer = loop.at(deadline, [&] { ++calls; }); });

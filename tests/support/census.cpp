@@ -2,6 +2,8 @@
 // Copyright (c) 2026 The pollux authors
 #include "support/census.hpp"
 
+#include "support/system.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -9,7 +11,6 @@
 
 #include <dirent.h>
 #include <pthread.h>
-#include <string.h>
 #include <unistd.h>
 
 namespace test {
@@ -31,11 +32,6 @@ std::vector<std::string> list(const char* path) {
     }
     ::closedir(folder);
     return names;
-}
-
-std::string signal_name(int number) {
-    const char* const name = ::sigabbrev_np(number);
-    return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(number);
 }
 
 } // namespace
@@ -99,10 +95,9 @@ std::vector<std::string> census::differences_from_now() const {
     }
     for (int number = 1; number <= 64; ++number) {
         const auto place = static_cast<std::size_t>(number);
-        if (::sigismember(&now.blocked_, number) != ::sigismember(&blocked_, number)) {
-            found.push_back(signal_name(number) + (::sigismember(&now.blocked_, number) == 1
-                                                       ? " is blocked now"
-                                                       : " is not blocked any more"));
+        if (sigismember(&now.blocked_, number) != sigismember(&blocked_, number)) {
+            found.push_back(signal_name(number) +
+                            (sigismember(&now.blocked_, number) == 1 ? " is blocked now" : " is not blocked any more"));
         }
         if (now.dispositions_[place].handler != dispositions_[place].handler ||
             now.dispositions_[place].flags != dispositions_[place].flags) {

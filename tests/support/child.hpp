@@ -34,7 +34,7 @@ child_outcome run_in_child(Function&& function, unsigned seconds = 20) {
             ::signal(number, SIG_DFL);
         }
         ::sigset_t none;
-        ::sigemptyset(&none);
+        sigemptyset(&none);
         ::sigprocmask(SIG_SETMASK, &none, nullptr);
         ::alarm(seconds);
         ::dup2(errors.writer.get(), STDERR_FILENO);

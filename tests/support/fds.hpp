@@ -4,6 +4,8 @@
 // Descriptors for tests: owned by a type of the tests' own, so that a seam log shows only the library's calls.
 #pragma once
 
+#include "support/system.hpp"
+
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -88,7 +90,7 @@ struct pipe_pair {
     owned_fd writer;
     pipe_pair() {
         int ends[2];
-        must(::pipe2(ends, O_NONBLOCK | O_CLOEXEC), "pipe2");
+        must(open_pipe(ends), "pipe");
         reader = owned_fd(ends[0]);
         writer = owned_fd(ends[1]);
     }
@@ -100,7 +102,7 @@ struct socket_pair {
     owned_fd b;
     explicit socket_pair(int type = SOCK_STREAM) {
         int ends[2];
-        must(::socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), "socketpair");
+        must(open_socket_pair(type, ends), "socketpair");
         a = owned_fd(ends[0]);
         b = owned_fd(ends[1]);
     }
@@ -124,7 +126,7 @@ inline std::uint16_t port_of(const owned_fd& socket) {
 
 /// A TCP listener on a free loopback port, non-blocking.
 inline owned_fd tcp_listener(int backlog = 128) {
-    owned_fd made(must(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket"));
+    owned_fd made(must(open_socket(AF_INET, SOCK_STREAM), "socket"));
     const auto address = loopback();
     must(::bind(made.get(), reinterpret_cast<const ::sockaddr*>(&address), sizeof address), "bind");
     must(::listen(made.get(), backlog), "listen");
@@ -133,7 +135,7 @@ inline owned_fd tcp_listener(int backlog = 128) {
 
 /// A non-blocking socket connected to a loopback port.
 inline owned_fd tcp_client(std::uint16_t port) {
-    owned_fd made(must(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+    owned_fd made(must(open_socket(AF_INET, SOCK_STREAM, mode::blocking), "socket"));
     const auto address = loopback(port);
     must(::connect(made.get(), reinterpret_cast<const ::sockaddr*>(&address), sizeof address), "connect");
     must(::fcntl(made.get(), F_SETFL, O_NONBLOCK), "fcntl");
@@ -147,7 +149,7 @@ struct tcp_pair {
     tcp_pair() {
         const auto listener = tcp_listener();
         b = tcp_client(port_of(listener));
-        a = owned_fd(must(::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC), "accept4"));
+        a = owned_fd(must(accept_socket(listener.get()), "accept"));
     }
 };
 
@@ -163,7 +165,7 @@ inline owned_fd dup_to(const owned_fd& from, int number) {
     if (::fcntl(number, F_GETFD) >= 0) {
         throw std::runtime_error("test set-up: descriptor " + std::to_string(number) + " is in use");
     }
-    return owned_fd(must(::dup3(from.get(), number, O_CLOEXEC), "dup3"));
+    return owned_fd(must(dup_over(from.get(), number), "dup"));
 }
 
 /// The soft limit on descriptors: numbers below it can be had.

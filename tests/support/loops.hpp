@@ -15,15 +15,21 @@
 #include <optional>
 #include <ostream>
 #include <utility>
+#include <vector>
 
 #include <signal.h>
 
 /// Runs the rest of the case with each source of signals.
 #define EACH_SIGNAL_SOURCE(source) \
-    const auto source = GENERATE(pollux::signal_source::signalfd, pollux::signal_source::self_pipe); \
+    const auto source = GENERATE(from_range(test::signal_sources())); \
     INFO("signals: " << (source == pollux::signal_source::signalfd ? "signalfd" : "self_pipe"))
 
 namespace test {
+
+[[nodiscard]] inline std::vector<pollux::signal_source> signal_sources() {
+    using enum pollux::signal_source;
+    return on_linux ? std::vector{signalfd, self_pipe} : std::vector{self_pipe};
+}
 
 /// For tests whose rounds hand the processor from thread to thread: on a busy machine they stop when time is up, and
 /// have then made fewer.

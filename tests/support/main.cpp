@@ -16,6 +16,7 @@
 #include <iostream>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include <errno.h>
@@ -66,7 +67,7 @@ void say_running(const char* what) noexcept {
 void start_watchdog() {
     ::sigset_t all;
     ::sigset_t before;
-    ::sigfillset(&all);
+    sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
     std::thread([limit = slow_build() ? 600L : 60L] {
         for (;;) {
@@ -184,8 +185,9 @@ int main(int argc, char* argv[]) {
     test::watch_fatal_signals();
     const int status = session.run();
     const auto& counted = test::counted;
-    std::cout << program_invocation_short_name << ": " << counted.passed << " passed, " << counted.failed << " failed, "
-              << counted.skipped << " skipped" << std::endl;
+    const std::string_view called = argv[0];
+    std::cout << called.substr(called.rfind('/') + 1) << ": " << counted.passed << " passed, " << counted.failed
+              << " failed, " << counted.skipped << " skipped" << std::endl;
     if (counted.passed + counted.failed + counted.skipped == 0) {
         return 2;
     }

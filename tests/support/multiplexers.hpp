@@ -34,7 +34,7 @@ wait_on(pollux::multiplexer& mux, pollux::timeout limit = std::chrono::milliseco
 }
 
 inline owned_fd temporary_file() {
-    return owned_fd(must(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), "open(O_TMPFILE)"));
+    return owned_fd(must(open_nameless_file(), "mkstemp"));
 }
 
 } // namespace test

@@ -5,12 +5,17 @@
 #pragma once
 
 #include <pollux/mechanism/devpoll.hpp>
-#include <pollux/mechanism/epoll.hpp>
 #include <pollux/mechanism/poll.hpp>
 #include <pollux/mechanism/select.hpp>
 
-#if POLLUX_HAS_DEVPOLL
+#if POLLUX_HAS_EPOLL
+#include <pollux/mechanism/epoll.hpp>
+#endif
+
+#if POLLUX_HAS_DEVPOLL && POLLUX_HAS_EPOLL
 #define NATIVE_CLASSES pollux::select, pollux::poll, pollux::epoll, pollux::devpoll
-#else
+#elif POLLUX_HAS_EPOLL
 #define NATIVE_CLASSES pollux::select, pollux::poll, pollux::epoll
+#else
+#define NATIVE_CLASSES pollux::select, pollux::poll
 #endif

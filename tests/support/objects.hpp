@@ -24,7 +24,9 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#ifdef __linux__
 #include <sys/eventfd.h>
+#endif
 #include <sys/socket.h>
 
 namespace test {
@@ -74,13 +76,13 @@ inline object alone(std::string name, owned_fd fd, short settled) {
 }
 
 inline owned_fd udp() {
-    owned_fd made(must(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket"));
+    owned_fd made(must(open_socket(AF_INET, SOCK_DGRAM), "socket"));
     const auto address = loopback();
     must(::bind(made.get(), reinterpret_cast<const ::sockaddr*>(&address), sizeof address), "bind");
     return made;
 }
 inline owned_fd tcp_socket() {
-    return owned_fd(must(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket"));
+    return owned_fd(must(open_socket(AF_INET, SOCK_STREAM), "socket"));
 }
 // A port that nobody listens on.
 inline std::uint16_t closed_port() {
@@ -128,20 +130,20 @@ inline std::vector<object> objects() {
     all.push_back(writer("pipe writer, full, no reader", true, true, POLLERR));
     all.push_back(socket<socket_pair>("unix, idle", POLLOUT, idle));
     all.push_back(socket<socket_pair>("unix, data", POLLIN | POLLOUT, data));
-    all.push_back(socket<socket_pair>("unix, half-closed", POLLIN | POLLRDHUP, half_closed));
-    all.push_back(socket<socket_pair>("unix, data, half-closed", POLLIN | POLLRDHUP, data_half_closed));
+    all.push_back(socket<socket_pair>("unix, half-closed", POLLIN | poll_rdhup, half_closed));
+    all.push_back(socket<socket_pair>("unix, data, half-closed", POLLIN | poll_rdhup, data_half_closed));
     all.push_back(socket<socket_pair>("unix, full", 0, full));
-    all.push_back(socket<socket_pair>("unix, full, half-closed", POLLIN | POLLRDHUP, full_half_closed));
+    all.push_back(socket<socket_pair>("unix, full, half-closed", POLLIN | poll_rdhup, full_half_closed));
     all.push_back(socket<socket_pair>("unix, own half closed", POLLOUT, own_half_closed));
     all.push_back(socket<socket_pair>("unix, peer gone", POLLIN | POLLHUP, gone));
     all.push_back(socket<socket_pair>("unix, data, peer gone", POLLIN | POLLHUP, data_gone));
     all.push_back(socket<tcp_pair>("tcp, idle", POLLOUT, idle));
     all.push_back(socket<tcp_pair>("tcp, data", POLLIN | POLLOUT, data));
-    all.push_back(socket<tcp_pair>("tcp, half-closed", POLLIN | POLLOUT | POLLRDHUP, half_closed));
-    all.push_back(socket<tcp_pair>("tcp, data, half-closed", POLLIN | POLLRDHUP, data_half_closed));
+    all.push_back(socket<tcp_pair>("tcp, half-closed", POLLIN | POLLOUT | poll_rdhup, half_closed));
+    all.push_back(socket<tcp_pair>("tcp, data, half-closed", POLLIN | poll_rdhup, data_half_closed));
     all.push_back(socket<tcp_pair>("tcp, own half closed", POLLOUT, own_half_closed));
-    all.push_back(socket<tcp_pair>("tcp, both halves closed", POLLIN | POLLRDHUP | POLLHUP, both_closed));
-    all.push_back(socket<tcp_pair>("tcp, peer gone", POLLIN | POLLRDHUP, gone));
+    all.push_back(socket<tcp_pair>("tcp, both halves closed", POLLIN | poll_rdhup | POLLHUP, both_closed));
+    all.push_back(socket<tcp_pair>("tcp, peer gone", POLLIN | poll_rdhup, gone));
     all.push_back(socket<tcp_pair>("tcp, reset", POLLIN | POLLERR | POLLHUP, reset));
     all.push_back(socket<tcp_pair>("tcp, urgent data", POLLPRI, urgent));
     all.push_back(alone("tcp, never connected", tcp_socket(), POLLHUP));
@@ -162,15 +164,17 @@ inline std::vector<object> objects() {
     connect_to(unheard, closed_port());
     unheard.write("x");
     all.push_back(alone("udp, refused", std::move(unheard), POLLERR));
+#ifdef __linux__
     all.push_back(alone("eventfd, 0", owned_fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), POLLOUT));
     all.push_back(alone("eventfd, 1", owned_fd(::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)), POLLIN | POLLOUT));
+#endif
     return all;
 }
 
 // What poll(2) says, once the state has been reached: on loopback that may take a moment.
 inline short truth_about(const object& what) {
     for (int tries = 0; tries < 5000; ++tries) {
-        ::pollfd entry{what.fd.get(), POLLIN | POLLOUT | POLLPRI | POLLRDHUP, 0};
+        ::pollfd entry{what.fd.get(), POLLIN | POLLOUT | POLLPRI | poll_rdhup, 0};
         must(::poll(&entry, 1, 0), "poll");
         if ((entry.revents & what.settled) == what.settled) {
             return entry.revents;
@@ -184,7 +188,7 @@ inline short truth_about(const object& what) {
 // The contract's first line in code of the test's own.
 inline pollux::readiness expected_of(short truth, pollux::interest wanted, pollux::feature supported) {
     auto seen = pollux::readiness::none;
-    if (has(wanted, pollux::interest::readable) && (truth & (POLLIN | POLLRDHUP | POLLHUP | POLLERR)) != 0) {
+    if (has(wanted, pollux::interest::readable) && (truth & (POLLIN | poll_rdhup | POLLHUP | POLLERR)) != 0) {
         seen |= pollux::readiness::readable;
     }
     if (has(wanted, pollux::interest::writable) && (truth & (POLLOUT | POLLHUP | POLLERR)) != 0) {
@@ -199,7 +203,7 @@ inline pollux::readiness expected_of(short truth, pollux::interest wanted, pollu
     if ((truth & POLLERR) != 0 && has(supported, pollux::feature::error)) {
         seen |= pollux::readiness::error;
     }
-    if ((truth & POLLRDHUP) != 0 && has(wanted, pollux::interest::readable) &&
+    if ((truth & poll_rdhup) != 0 && has(wanted, pollux::interest::readable) &&
         has(supported, pollux::feature::peer_closed)) {
         seen |= pollux::readiness::peer_closed;
     }

@@ -35,8 +35,8 @@ TEST_CASE("leaks a thread") {
 }
 TEST_CASE("blocks a signal") {
     ::sigset_t set;
-    ::sigemptyset(&set);
-    ::sigaddset(&set, SIGUSR1);
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
     CHECK(::pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
 }
 TEST_CASE("leaves a handler") {

@@ -12,6 +12,9 @@
 #include <string>
 
 #include <signal.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 #include <sys/time.h>
 #include <time.h>
 
@@ -64,6 +67,11 @@ private:
     struct ::sigaction before_ {};
 };
 
+#ifdef __linux__
+/// This thread's number in the kernel, for await_sleep.
+inline ::pid_t thread_id() {
+    return static_cast<::pid_t>(::syscall(SYS_gettid));
+}
 /// Waits until the thread with this kernel id sleeps in the kernel: a thread that announced a wait is in it then.
 inline void await_sleep(::pid_t thread) {
     for (;;) {
@@ -78,5 +86,44 @@ inline void await_sleep(::pid_t thread) {
         ::nanosleep(&pause, nullptr);
     }
 }
+#else
+inline ::pid_t thread_id() {
+    return 0;
+}
+/// Nobody tells here what another thread does: long enough for it to sleep.
+inline void await_sleep(::pid_t) {
+    const ::timespec pause{0, 50'000'000};
+    ::nanosleep(&pause, nullptr);
+}
+#endif
+
+/// Blocks a signal in this thread as long as it lives, and takes back what is pending then.
+class blocked {
+public:
+    explicit blocked(int number) : number_(number) {
+        sigemptyset(&set_);
+        sigaddset(&set_, number);
+        ::pthread_sigmask(SIG_BLOCK, &set_, &before_);
+    }
+    blocked(const blocked&) = delete;
+    blocked& operator=(const blocked&) = delete;
+    ~blocked() {
+        while (take()) {
+        }
+        ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    }
+    /// Whether one was pending; it is not any more.
+    [[nodiscard]] bool take() const noexcept {
+        ::sigset_t pending;
+        ::sigpending(&pending);
+        int number = 0;
+        return sigismember(&pending, number_) == 1 && ::sigwait(&set_, &number) == 0;
+    }
+
+private:
+    int number_;
+    ::sigset_t set_{};
+    ::sigset_t before_{};
+};
 
 } // namespace test
