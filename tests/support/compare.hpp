@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The pollux authors
 //
-// The common shape that a comparison is written against, and the two sides behind it. Each side tells what its library
-// tells, with nothing added: a scenario writes it down, and the test says what it must be, once if both are to say the same
-// and twice where they differ.
+// Comparisons with Boost.Asio (REA-13): the common shape that a scenario is written against, and the two sides behind
+// it. Each side tells what its library tells, with nothing added: a scenario writes it down, and the test says what it must
+// be, once if both are to say the same and twice where they differ.
 #pragma once
 
 #include "support/fds.hpp"
