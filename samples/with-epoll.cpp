@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
     const int port = argc == 2 ? std::atoi(argv[1]) : 0;
     const ::sockaddr_in here{AF_INET, htons(std::uint16_t(port)), {htonl(INADDR_LOOPBACK)}, {}};
     const pollux::unique_fd door(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    const bool bound = ::bind(door.get(), (const ::sockaddr*)&here, sizeof here) == 0;
+    const bool bound = ::bind(door.get(), reinterpret_cast<const ::sockaddr*>(&here), sizeof here) == 0;
     if (port < 1 || port > 65535 || !bound || ::listen(door.get(), 128) < 0) {
         return std::fprintf(stderr, "usage: with-epoll PORT, one that is free\n"), 2;
     }
@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
         }
         for (const auto& event : events) {
             const int fd = event.fd();
-            for (int peer; fd == door.get() && (peer = ::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;) {
+            for (int peer = -1; fd == door.get() && (peer = ::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;) {
                 loop.add(peers.emplace(peer, peer).first->second, pollux::epoll_mask::in | pollux::epoll_mask::oneshot);
             }
             if (const auto peer = peers.find(fd); peer != peers.end()) { // MSG_TRUNC drops what comes, and counts it

@@ -58,9 +58,9 @@ TEST_CASE("timers: deadlines that have passed come by deadline, not by arming", 
 TEST_CASE("timers: 200 random deadlines, past and to come, fire in their order", "[compare][timers]") {
     EACH_MECHANISM(kind);
     std::mt19937 random(17);
-    std::vector<std::chrono::nanoseconds> deadlines;
-    for (int i = 0; i < 200; ++i) {
-        deadlines.push_back(std::chrono::nanoseconds(std::uniform_int_distribution(-5'000'000, 5'000'000)(random)));
+    std::vector<std::chrono::nanoseconds> deadlines(200);
+    for (auto& each : deadlines) {
+        each = std::chrono::nanoseconds(std::uniform_int_distribution(-5'000'000, 5'000'000)(random));
     }
     check_same(
         kind,

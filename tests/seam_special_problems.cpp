@@ -15,7 +15,6 @@
 #include <vector>
 
 using namespace std::chrono_literals;
-namespace seam = test::seam;
 
 TEST_CASE("what a wait costs: select hands over every number up to the highest, poll what is registered, epoll nothing "
           "[GEN-33]",
