@@ -1,17 +1,75 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # Copyright (c) 2026 The pollux authors
-"""usage: samples.py ECHO_MINIMAL [ECHO_EPOLL]
+"""usage: samples.py SOURCES PROGRAM…
 
-The samples that are made to be read do what they say.
+The samples that are made to be read do what they say; those on one mechanism say it in 40 lines.
 """
+import os
+import pathlib
+import re
 import socket
 import subprocess
 import sys
+import tempfile
 
-from programs import Server, Tally, connect, echoes, ends, noise, wait_until
+from programs import LIMIT, Server, Tally, connect, echoes, ends, environment, noise, run, wait_until
 
 MIB = 1 << 20
+MOST_LINES = 40
+MECHANISMS = ("select", "poll", "epoll", "devpoll", "kqueue")
+
+
+class Talk:
+    """A running program: what it has printed is waited for."""
+
+    def __init__(self, *command):
+        self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, env=environment())
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.text = ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    def say(self, text):
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
+
+    def prints(self, pattern):
+        """The match of what comes behind what matched before; None when it does not come."""
+        def look():
+            self.text += (self.process.stdout.read() or b"").decode()
+            return re.search(pattern, self.text)
+
+        wait_until(look)
+        if found := look():
+            self.text = self.text[found.end():]
+        return found
+
+    def end(self):
+        """Closes its input; what it still prints, what it complains of, and its exit status."""
+        os.set_blocking(self.process.stdout.fileno(), True)
+        out, errors = self.process.communicate(timeout=LIMIT)
+        return self.text + out.decode(), errors.decode(), self.process.returncode
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def listens(port):
+    try:
+        connect(f"127.0.0.1:{port}").close()
+        return True
+    except ConnectionRefusedError:
+        return False
 
 
 def converse(tally, name, address):
@@ -28,34 +86,123 @@ def converse(tally, name, address):
         peer.close()
 
 
-def main():
-    minimal, *rest = sys.argv[1:]
-    tally = Tally("samples")
-    with Server("sh", "-c", 'exec "$0" 127.0.0.1:0', minimal, "--", default=()) as server:
-        converse(tally, "echo-minimal", server.address)
-    done = subprocess.run([minimal, "127.0.0.1:99999"], capture_output=True, text=True, check=False)
-    tally.check("echo-minimal: bad input", done.returncode == 2 and "99999" in done.stderr, done.stderr)
-    for program in rest:
-        for bad in ("99999", "-1", "foo"):
-            done = subprocess.run([program, bad], capture_output=True, text=True, check=False, timeout=30)
-            tally.check(f"echo-epoll: {bad}", done.returncode == 2 and bad in done.stderr, done.stderr)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        with subprocess.Popen([program, str(port)]) as server:
-            try:
-                def listens():
-                    try:
-                        connect(f"127.0.0.1:{port}").close()
-                        return True
-                    except ConnectionRefusedError:
-                        return False
+def refuses(tally, program, *inputs):
+    """Bad input: status 2 and one line on standard error."""
+    for bad in inputs:
+        done = run(program, *bad)
+        tally.check(f"{program.name}: {bad}", done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr)
 
-                if tally.check("echo-epoll: listens", wait_until(listens)):
-                    converse(tally, "echo-epoll", f"127.0.0.1:{port}")
-                tally.check("echo-epoll: runs on", server.poll() is None)
-            finally:
-                server.kill()
+
+def echo_minimal(tally, program):
+    with Server("sh", "-c", 'exec "$0" 127.0.0.1:0', program, "--", default=()) as server:
+        converse(tally, "echo-minimal", server.address)
+    refuses(tally, program, ["127.0.0.1:99999"])
+
+
+def echo_epoll(tally, program):
+    refuses(tally, program, ["99999"], ["-1"], ["foo"])
+    port = free_port()
+    with Talk(program, port) as server:
+        if tally.check("echo-epoll: listens", wait_until(lambda: listens(port))):
+            converse(tally, "echo-epoll", f"127.0.0.1:{port}")
+        tally.check("echo-epoll: runs on", server.process.poll() is None)
+
+
+def with_select(tally, program):
+    refuses(tally, program, ["soon"], ["0"], ["1", "2"])
+    with Talk(program, "20") as watch:
+        tally.check("with-select: dots while nothing comes", watch.prints(r"\.\.\."))
+        watch.say("\n\n")
+        tally.check("with-select: laps", watch.prints(r"lap 1 at \d+\.\d\d s\nlap 2 at \d+\.\d\d s\n"))
+        out, errors, status = watch.end()
+        tally.check("with-select: the end of input", re.search(r"\n2 laps in \d+\.\d\d s\n$", out) and not errors and
+                    status == 0, (out, errors, status))
+    done = subprocess.run(["sh", "-c", '"$0" <&-', program], capture_output=True, text=True, check=False)
+    tally.check("with-select: no input at all", done.returncode == 1 and "fd 0 is not open" in done.stderr, done.stderr)
+
+
+def with_poll(tally, program):
+    refuses(tally, program, [])
+    with Talk(program, "cat", "printf 'a\\nb'; exit 3") as merged:
+        tally.check("with-poll: each line with its number, also one without an end; and what became of the command",
+                    merged.prints("^2> a\n2> b\n2 has ended: 3\n"), merged.text)
+        merged.say("ty")
+        merged.say("ped\nand more\n")
+        tally.check("with-poll: the others go on", merged.prints("^1> typed\n1> and more\n"), merged.text)
+        tally.check("with-poll: ends with the last command", merged.end() == ("1 has ended: 0\n", "", 0))
+
+
+def with_epoll(tally, program):
+    refuses(tally, program, [], ["99999"], ["-1"], ["foo"])
+    port = free_port()
+    with Talk(program, port) as tap:
+        if not tally.check("with-epoll: listens", wait_until(lambda: listens(port))):
+            return
+        tally.check("with-epoll: one that only looked in", tap.prints(r"\d+: gone\n"))
+        with connect(f"127.0.0.1:{port}") as first, connect(f"127.0.0.1:{port}") as second:
+
+            def heard():
+                """The order in which two are heard of which the first is spent: on a busy machine not always so."""
+                first.sendall(b"12345")
+                spent = tap.prints(r"^\d+: 5 bytes\n")
+                first.sendall(b"1234567")
+                second.sendall(b"123")
+                both = tap.prints(r"^\d+: (\d) bytes\n\d+: (\d) bytes\n")
+                return spent and both and both.groups()
+
+            orders = []
+            while ("3", "7") not in orders and len(orders) < 5:
+                orders.append(heard())
+            tally.check("with-epoll: who has spoken is heard again after the others: one-shot", ("3", "7") in orders,
+                        (orders, tap.text))
+        tally.check("with-epoll: both go", tap.prints(r"(\d+: gone\n){2}"), tap.text)
+
+
+def with_kqueue(tally, program):
+    refuses(tally, program, [])
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder, "file")
+        done = run(program, file)
+        tally.check("with-kqueue: a file that is not there", done.returncode == 1 and str(file) in done.stderr)
+        file.touch()
+        with Talk(program, file) as watch:
+            tally.check("with-kqueue: watches", watch.prints(f"watching {file}\n"))
+            file.write_text("more", encoding="ascii")
+            tally.check("with-kqueue: written", watch.prints(f"{file}: .*WRITE.*\n"))
+            file.chmod(0o600)
+            tally.check("with-kqueue: attributes", watch.prints(f"{file}: .*ATTRIB.*\n"))
+            file.rename(file.with_name("other"))
+            tally.check("with-kqueue: renamed", watch.prints(f"{file}: .*RENAME.*\n"))
+            file.with_name("other").unlink()
+            tally.check("with-kqueue: removed", watch.prints(f"{file}: .*DELETE.*\n"))
+            tally.check("with-kqueue: ends with the last file", watch.end()[2] == 0)
+
+
+def with_devpoll(tally, program):
+    if pathlib.Path("/dev/poll").exists():
+        refuses(tally, program, [])
+        out = run(program, "sleep 0.2", "true").stdout
+        tally.check("with-devpoll: who was first", re.fullmatch(
+            r"1\. true \(.*; 1 run on\)\n2\. sleep 0\.2 \(.*; 0 run on\)\n", out), out)
+        return
+    done = run(program, "true")
+    tally.check("with-devpoll: says what is missing", done.returncode == 1 and "/dev/poll" in done.stderr, done.stderr)
+
+
+def main():
+    sources, *paths = map(pathlib.Path, sys.argv[1:])
+    tally = Tally("samples")
+    programs = {path.name: path for path in paths}
+    for mechanism in MECHANISMS:
+        lines = len((sources / f"with-{mechanism}.cpp").read_text(encoding="utf-8").splitlines())
+        tally.check(f"with-{mechanism}.cpp has at most {MOST_LINES} lines", lines <= MOST_LINES, f"it has {lines}")
+    tests = {"echo-minimal": echo_minimal, "echo-epoll": echo_epoll, "with-select": with_select, "with-poll": with_poll,
+             "with-epoll": with_epoll, "with-kqueue": with_kqueue, "with-devpoll": with_devpoll}
+    for name, test in tests.items():
+        if name in programs:
+            test(tally, programs[name])
+        else:
+            tally.skip(name, "this build has no such program: the system lacks the mechanism")
     tally.close()
 
 
