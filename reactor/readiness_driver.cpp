@@ -34,7 +34,7 @@ std::array<::iovec, driver::most_parts> to_iovecs(parts_span parts) noexcept {
     auto vectors = to_iovecs(parts);
     ::msghdr message{};
     message.msg_iov = vectors.data();
-    message.msg_iovlen = parts.size();
+    message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(parts.size()); // an int on some systems
     return sys::sendmsg(fd, &message, sys::no_sigpipe);
 }
 

@@ -481,7 +481,7 @@ TEST_CASE("connect: refused, and to nowhere: the kernel's error, once", "[compar
                    {"connected: " + why});
     };
     const auto bound = [] {
-        owned_fd made(test::must(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+        owned_fd made(test::must(test::open_socket(AF_INET, SOCK_STREAM, test::mode::blocking), "socket"));
         const auto address = test::loopback();
         test::must(::bind(made.get(), reinterpret_cast<const ::sockaddr*>(&address), sizeof address), "bind");
         return made;
@@ -490,7 +490,7 @@ TEST_CASE("connect: refused, and to nowhere: the kernel's error, once", "[compar
     refused(pollux::endpoint::unix_path(folder.file("nowhere")), "No such file or directory");
 
     const auto deaf = pollux::endpoint::unix_path(folder.file("deaf"));
-    const owned_fd nobody(test::must(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+    const owned_fd nobody(test::must(test::open_socket(AF_UNIX, SOCK_STREAM, test::mode::blocking), "socket"));
     test::must(::bind(nobody.get(), static_cast<const ::sockaddr*>(deaf.data()), static_cast<::socklen_t>(deaf.size())),
                "bind");
     refused(deaf, "Connection refused");

@@ -49,7 +49,7 @@ void foreign_turn(pollux::reactor& loop, bool by_fd) {
             std::chrono::ceil<std::chrono::milliseconds>(std::max(deadline - clock::now(), clock::duration()));
         limit = static_cast<int>(std::min<std::int64_t>(left.count(), INT_MAX));
     }
-    ::poll(entries.data(), entries.size(), limit);
+    ::poll(entries.data(), static_cast<::nfds_t>(entries.size()), limit);
     static_cast<void>(loop.step());
 }
 

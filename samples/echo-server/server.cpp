@@ -163,7 +163,7 @@ void server::hand_round(pollux::stream peer) {
         return;
     }
     auto& [to, mail, thread] = members_[next];
-    static_cast<void>(mail.post([to = to, fd = peer.release()]() mutable { to->adopt(std::move(fd)); }));
+    static_cast<void>(mail.post([worker = to, fd = peer.release()]() mutable { worker->adopt(std::move(fd)); }));
 }
 
 void server::asked_to_end(int signal) {
@@ -191,7 +191,7 @@ void server::log_statistics() {
     const auto sum = std::make_shared<gathering>(options_.threads);
     for (unsigned number = 0; number < members_.size(); ++number) {
         auto& [at, mail, thread] = members_[number];
-        static_cast<void>(mail.post([sum, number, at = at] { sum->add(number, at->snapshot()); }));
+        static_cast<void>(mail.post([sum, number, worker = at] { sum->add(number, worker->snapshot()); }));
     }
 }
 

@@ -164,7 +164,7 @@ std::uint64_t raise_descriptor_limit() noexcept {
             limit = raised;
         }
     }
-    return limit.rlim_cur;
+    return static_cast<std::uint64_t>(limit.rlim_cur); // signed on some systems
 }
 
 } // namespace command_line
