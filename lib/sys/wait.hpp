@@ -11,6 +11,7 @@
 
 #include "lib/sys/sys.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 
@@ -48,37 +49,53 @@ inline void run_hook(interrupt_hook& hook) {
     }
 }
 
-/// Calls `attempt(limit)`, limit being null for ever or what is left, until it reports events, fails with something
-/// other than EINTR, or time is up. An attempt may wait for less than it was told. Returns the attempt's count or -1.
+// What follows a first attempt that began at `begin` and reported no event. Apart, so that a wait for something that is
+// ready does not pay for it.
 template <class Attempt>
-int wait_until_done(timeout limit, interrupt_hook& hook, Attempt&& attempt) {
-    constexpr auto none = clock::duration::zero();
-    if (limit.forever() || limit.length() <= none) {
-        for (;;) {
-            const int count = limit.forever() ? attempt(nullptr) : attempt(&none);
-            if (count > 0 || (count == 0 && !limit.forever()) || (count < 0 && errno != EINTR)) {
-                return count;
-            }
-            if (count < 0) {
-                run_hook(hook);
-            }
-        }
-    }
-    const auto deadline = saturated_add(clock::now(), limit.length());
-    auto left = limit.length();
-    for (;;) {
-        const int count = attempt(&left);
-        if (count > 0 || (count < 0 && errno != EINTR)) {
-            return count;
-        }
+[[gnu::noinline]] int attempt_again(int count, timeout limit, clock::time_point begin, interrupt_hook& hook,
+                                    Attempt attempt) {
+    static constexpr auto none = clock::duration::zero();
+    const auto deadline = saturated_add(begin, limit.length());
+    while (count == 0 || (count < 0 && errno == EINTR)) {
         if (count < 0) {
             run_hook(hook);
         }
-        left = deadline - clock::now();
-        if (left <= none) {
-            return 0;
+        if (limit.forever()) {
+            count = attempt(nullptr);
+        } else if (limit.length() <= none) {
+            if (count == 0) {
+                return 0;
+            }
+            count = attempt(&none);
+        } else {
+            const auto left = deadline - clock::now();
+            if (left <= none) {
+                return 0;
+            }
+            count = attempt(&left);
         }
     }
+    return count;
+}
+
+/// Calls `attempt(limit)`, limit being null for ever or what is left, until it reports events, fails with something
+/// other than EINTR, or time is up. An attempt may wait for less than it was told. Returns the attempt's count or -1.
+/// `attempt` is copied: captures by value keep them in registers.
+template <class Attempt>
+int wait_until_done(timeout limit, interrupt_hook& hook, Attempt attempt) {
+    static constexpr auto none = clock::duration::zero();
+    clock::time_point begin;
+    int count = 0;
+    if (limit.forever()) {
+        count = attempt(nullptr);
+    } else if (limit.length() <= none) {
+        count = attempt(&none);
+    } else {
+        begin = clock::now();
+        const auto left = limit.length();
+        count = attempt(&left);
+    }
+    return count > 0 ? count : attempt_again(count, limit, begin, hook, attempt);
 }
 
 } // namespace pollux::inline POLLUX_ABI::sys

@@ -12,7 +12,8 @@
 //   select  one bitmap, for reading alone, an array of words by descriptor, and the highest descriptor. The bitmap is
 //           copied up to there, one pselect, then from the first word on until `count` bits were found.
 //
-// None looks out for EINTR, wrong arguments, a descriptor added twice or not at all, other threads, closed
+// A wait with a limit that ends is measured with a look at the clock before it: to go on after a signal, for what is left
+// of the limit, one must know when it began. The bare loops do not go on. They do not look out for EINTR, wrong arguments, a descriptor added twice or not at all, other threads, closed
 // descriptors. A failure of the call ends the program.
 #pragma once
 
