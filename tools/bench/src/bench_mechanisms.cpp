@@ -169,8 +169,8 @@ void count_waits(Loop& loop, descriptors& all, std::size_t active, limit which) 
             [&] { wait_often(loop, all, which, rounds); });
 }
 
-// All of them are modified, removed in no simple order and added again; small sets more than once. What a removal puts
-// off, such as closing gaps, falls due in between.
+// All of them are modified; replaced, which is removed and added again at once, one by one; removed; added: in no simple
+// order, and small sets more than once. What a change puts off, such as closing gaps, falls due when they are replaced.
 template <class Loop>
 void count_changes(Loop& loop, const descriptors& all) {
     constexpr std::size_t stride = 7; // has no factor in common with the sizes
@@ -182,11 +182,19 @@ void count_changes(Loop& loop, const descriptors& all) {
                 loop.modify(all.fd(place), place + 1);
             }
         });
-        measure(row("remove"), size, [&] {
+        const auto in_no_simple_order = [&](auto&& change) {
             for (std::size_t place = 0, at = 0; place < size; ++place, at += stride, at -= at >= size ? size : 0) {
-                loop.remove(all.fd(at));
+                change(at);
             }
+        };
+        measure(row("replace"), size, [&] {
+            in_no_simple_order([&](std::size_t place) {
+                loop.remove(all.fd(place));
+                loop.add(all.fd(place), place + 1);
+            });
         });
+        measure(row("remove"), size,
+                [&] { in_no_simple_order([&](std::size_t place) { loop.remove(all.fd(place)); }); });
         measure(row("add"), size, [&] { fill(loop, all); });
     }
 }
