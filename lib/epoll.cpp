@@ -60,7 +60,8 @@ std::string describe(int operation, int fd, epoll_mask mask, int error) {
     auto steps = *limit / step;
     if (steps * step != *limit) {
         if (has_pwait2.load(std::memory_order_relaxed)) {
-            const int count = sys::epoll_pwait2(epfd, events, size, sys::kernel_limit(limit).get(), nullptr);
+            ::timespec space{};
+            const int count = sys::epoll_pwait2(epfd, events, size, sys::kernel_limit(limit, space), nullptr);
             if (count >= 0 || errno != ENOSYS) {
                 return count;
             }

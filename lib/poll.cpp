@@ -225,9 +225,11 @@ struct poll::state {
                 // AIX's POLLNVAL is the sign bit: the mask is 16 bits, not a sign-extended int (POL-20).
                 const auto mask = static_cast<poll_mask>(static_cast<std::uint16_t>(all[place].revents));
                 *out++ = event(all[place].fd, mask, words[place]);
-                --count;
+                if (--count == 0) {
+                    return static_cast<std::size_t>(out - events);
+                }
                 ++place;
-            } while (count > 0 && place < size && all[place].revents != 0);
+            } while (place < size && all[place].revents != 0);
         }
         return static_cast<std::size_t>(out - events);
     }

@@ -14,28 +14,23 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cstdint>
+#include <ratio>
 
 namespace pollux::inline POLLUX_ABI::sys {
 
-/// A limit in the kernel's form; null for none.
-class kernel_limit {
-public:
-    explicit kernel_limit(const clock::duration* limit) noexcept {
-        if (limit != nullptr) {
-            const auto whole = std::chrono::duration_cast<std::chrono::seconds>(*limit);
-            value_.tv_sec = static_cast<::time_t>(whole.count());
-            value_.tv_nsec = static_cast<long>((*limit - whole).count());
-            pointer_ = &value_;
-        }
+/// A limit, not negative, in the kernel's form: in `space`, or null for none.
+[[nodiscard]] inline const ::timespec* kernel_limit(const clock::duration* limit, ::timespec& space) noexcept {
+    if (limit == nullptr) {
+        return nullptr;
     }
-    kernel_limit(const kernel_limit&) = delete;
-    kernel_limit& operator=(const kernel_limit&) = delete;
-    [[nodiscard]] const ::timespec* get() const noexcept { return pointer_; }
-
-private:
-    ::timespec value_{};
-    const ::timespec* pointer_ = nullptr;
-};
+    // Division is cheaper without a sign.
+    constexpr std::uint64_t second = std::nano::den;
+    const auto count = static_cast<std::uint64_t>(limit->count());
+    space.tv_sec = static_cast<::time_t>(count / second);
+    space.tv_nsec = static_cast<long>(count % second);
+    return &space;
+}
 
 /// For waits that count milliseconds in an int: rounded up, and cut to what fits; the wait is then repeated.
 [[nodiscard]] inline int to_milliseconds(clock::duration length) noexcept {
@@ -84,17 +79,13 @@ template <class Attempt>
 template <class Attempt>
 int wait_until_done(timeout limit, interrupt_hook& hook, Attempt attempt) {
     static constexpr auto none = clock::duration::zero();
-    clock::time_point begin;
-    int count = 0;
-    if (limit.forever()) {
-        count = attempt(nullptr);
-    } else if (limit.length() <= none) {
-        count = attempt(&none);
-    } else {
-        begin = clock::now();
-        const auto left = limit.length();
-        count = attempt(&left);
+    if (limit.forever() || limit.length() <= none) {
+        const int count = limit.forever() ? attempt(nullptr) : attempt(&none);
+        return count > 0 ? count : attempt_again(count, limit, {}, hook, attempt);
     }
+    const auto begin = clock::now();
+    const auto left = limit.length();
+    const int count = attempt(&left);
     return count > 0 ? count : attempt_again(count, limit, begin, hook, attempt);
 }
 

@@ -115,37 +115,43 @@ constexpr bool is_bare = requires(Loop loop, kernel_time time) {
 };
 
 template <class Loop>
-auto limit_for(const Loop&, limit which) {
-    if constexpr (is_bare<Loop>) {
-        return kernel_time(which);
-    } else {
-        return pollux_time(which);
-    }
-}
-
-template <class Loop>
 void fill(Loop& loop, const descriptors& all) {
     for (std::size_t place = 0; place < all.size(); ++place) {
         loop.add(all.fd(place), place + 1);
     }
 }
 
+// Adds up what `rounds` waits report. What a bare loop does beside its wait, see mechanism_loops.hpp.
 template <class Loop>
-void wait_often(Loop& loop, const descriptors& all, limit which, std::size_t rounds) {
-    const auto time = limit_for(loop, which);
+std::uint64_t wait_rounds(Loop& loop, limit which, std::size_t rounds) {
     std::uint64_t sum = 0;
-    if (is_bare<Loop> && which == limit::second) {
+    if constexpr (!is_bare<Loop>) {
+        const auto time = pollux_time(which);
         for (std::size_t round = 0; round < rounds; ++round) {
-            ::timespec begin{};
-            ::clock_gettime(CLOCK_MONOTONIC, &begin);
             sum += loop.wait(time);
+        }
+    } else if (which == limit::forever) {
+        for (std::size_t round = 0; round < rounds; ++round) {
+            sum += loop.wait(kernel_time());
         }
     } else {
+        const volatile auto length = nanoseconds(which);
         for (std::size_t round = 0; round < rounds; ++round) {
-            sum += loop.wait(time);
+            if (const auto now = length; now > 0) {
+                ::timespec begin{};
+                ::clock_gettime(CLOCK_MONOTONIC, &begin);
+                sum += loop.wait(kernel_time(now));
+            } else {
+                sum += loop.wait(kernel_time(now));
+            }
         }
     }
-    if (sum != rounds * all.ready_sum()) {
+    return sum;
+}
+
+template <class Loop>
+void wait_often(Loop& loop, const descriptors& all, limit which, std::size_t rounds) {
+    if (wait_rounds(loop, which, rounds) != rounds * all.ready_sum()) {
         std::fputs("bench-mechanisms: a wait reported something else than what is ready\n", stderr);
         std::exit(1);
     }
@@ -154,10 +160,7 @@ void wait_often(Loop& loop, const descriptors& all, limit which, std::size_t rou
 // Buffers grow in the first waits, which may not report everything for that.
 template <class Loop>
 void warm(Loop& loop, limit which) {
-    const auto time = limit_for(loop, which);
-    for (int wait = 0; wait < 4; ++wait) {
-        static_cast<void>(loop.wait(time));
-    }
+    static_cast<void>(wait_rounds(loop, which, 4));
 }
 
 template <class Loop>

@@ -12,9 +12,10 @@
 //   select  one bitmap, for reading alone, an array of words by descriptor, and the highest descriptor. The bitmap is
 //           copied up to there, one pselect, then from the first word on until `count` bits were found.
 //
-// A wait with a limit that ends is measured with a look at the clock before it: to go on after a signal, for what is left
-// of the limit, one must know when it began. The bare loops do not go on. They do not look out for EINTR, wrong arguments, a descriptor added twice or not at all, other threads, closed
-// descriptors. A failure of the call ends the program.
+// They do not look out for EINTR, wrong arguments, a descriptor added twice or not at all, other threads, closed
+// descriptors. A failure of the call ends the program. Where a wait has a limit, it is a number of nanoseconds that may
+// be another one each time, as with timers: the kernel's form is made of it in each round, and the clock is read before
+// a wait that takes time, without which nobody could go on after a signal for what is left.
 #pragma once
 
 #include <pollux/mechanism/epoll.hpp>
@@ -51,23 +52,30 @@ inline std::size_t index_of(int fd) {
 /// How long each wait of a part may last. Something is always ready, so none does.
 enum class limit { forever, zero, second };
 
+constexpr std::int64_t nanoseconds(limit which) {
+    return which == limit::second ? 1'000'000'000 : 0;
+}
+
 /// A limit as the kernel takes it.
 class kernel_time {
 public:
-    explicit kernel_time(limit which) : which_(which), value_{which == limit::second ? 1 : 0, 0} {}
-    [[nodiscard]] const ::timespec* spec() const { return which_ == limit::forever ? nullptr : &value_; }
+    kernel_time() = default; // none
+    explicit kernel_time(std::int64_t nanoseconds)
+        : value_{nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000},
+          ends_(true) {}
+    [[nodiscard]] const ::timespec* spec() const { return ends_ ? &value_ : nullptr; }
     [[nodiscard]] int milliseconds() const {
-        return which_ == limit::forever ? -1 : static_cast<int>(value_.tv_sec * 1000);
+        return ends_ ? static_cast<int>(value_.tv_sec * 1000 + value_.tv_nsec / 1'000'000) : -1;
     }
 
 private:
-    limit which_;
-    ::timespec value_;
+    ::timespec value_{};
+    bool ends_ = false;
 };
 
 inline pollux::timeout pollux_time(limit which) {
     return which == limit::forever ? pollux::timeout(pollux::wait_forever)
-                                   : pollux::timeout(std::chrono::seconds(which == limit::second ? 1 : 0));
+                                   : pollux::timeout(std::chrono::nanoseconds(nanoseconds(which)));
 }
 
 class bare_epoll {
