@@ -205,7 +205,9 @@ std::span<const kqueue::refused> kqueue::apply(std::span<const kevent> changes) 
 }
 
 void kqueue::on_interrupt(interrupt_hook hook) noexcept {
-    state_->hook = std::move(hook);
+    if (state_) {
+        state_->hook = std::move(hook);
+    }
 }
 
 } // namespace pollux::inline POLLUX_ABI

@@ -96,6 +96,10 @@ constexpr std::int32_t unknown = -1;
     throw_error(errc::concurrent_use, "poll: another thread is waiting on this object");
 }
 
+[[noreturn, gnu::noinline]] void throw_moved_from() {
+    throw_error(errc::closed, "poll: operation on an object that was moved from");
+}
+
 [[noreturn, gnu::noinline]] void throw_bad_number(int fd) {
     if (fd < 0) {
         throw_errno(EINVAL, "poll: fd " + std::to_string(fd) + " is negative");
@@ -250,43 +254,54 @@ bool poll::usable() noexcept {
     return answer;
 }
 
+// Moved from, it is closed, like the mechanisms that have a descriptor.
+poll::state& poll::use() const {
+    if (!state_) [[unlikely]] {
+        throw_moved_from();
+    }
+    return *state_;
+}
+
 void poll::put(int fd, poll_mask mask, std::uint64_t word) {
     if (fd < 0 || fd >= largest_fd) {
         throw_bad_number(fd);
     }
-    const std::lock_guard guard(state_->lock);
-    if (const auto place = state_->find(fd); place != unknown) {
-        state_->writable().set(place, mask, word);
+    auto& self = use();
+    const std::lock_guard guard(self.lock);
+    if (const auto place = self.find(fd); place != unknown) {
+        self.writable().set(place, mask, word);
     } else {
-        state_->append(fd, mask, word);
+        self.append(fd, mask, word);
     }
 }
 
 void poll::change(int fd, poll_mask mask, std::uint64_t word) {
-    const std::lock_guard guard(state_->lock);
-    const auto place = state_->find(fd);
+    auto& self = use();
+    const std::lock_guard guard(self.lock);
+    const auto place = self.find(fd);
     if (place == unknown) {
         throw_unknown("modify", {ENOENT, std::system_category()}, fd);
     }
-    state_->writable().set(place, mask, word);
+    self.writable().set(place, mask, word);
 }
 
 void poll::take_out(int fd) {
-    const std::lock_guard guard(state_->lock);
-    const auto place = state_->find(fd);
+    auto& self = use();
+    const std::lock_guard guard(self.lock);
+    const auto place = self.find(fd);
     if (place == unknown) {
         throw_unknown("remove", errc::not_registered, fd);
     }
-    state_->writable().bury(place);
-    state_->index[static_cast<std::size_t>(fd)] = unknown;
-    state_->changed = true;
+    self.writable().bury(place);
+    self.index[static_cast<std::size_t>(fd)] = unknown;
+    self.changed = true;
 }
 
 std::span<const poll::event> poll::wait(timeout limit) {
     if (limit.negative()) [[unlikely]] {
         return wait(wait_forever);
     }
-    auto& self = *state_;
+    auto& self = use();
     const auto [entries, words] = self.begin_wait();
     int count = 0;
     try {
@@ -309,10 +324,15 @@ std::span<const poll::event> poll::wait(timeout limit) {
 }
 
 void poll::on_interrupt(interrupt_hook hook) noexcept {
-    state_->hook = std::move(hook);
+    if (state_) {
+        state_->hook = std::move(hook);
+    }
 }
 
 std::size_t poll::size() const noexcept {
+    if (!state_) {
+        return 0;
+    }
     const std::lock_guard guard(state_->lock);
     return state_->current.entries.size() - state_->current.tombstones;
 }

@@ -88,6 +88,8 @@ private:
     void change(int fd, poll_mask mask, std::uint64_t word);
     void take_out(int fd);
 
+    [[nodiscard]] state& use() const;
+
     std::unique_ptr<state> state_;
 };
 
