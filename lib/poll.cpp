@@ -92,10 +92,6 @@ constexpr std::int32_t unknown = -1;
     throw_errno(error, "ppoll(" + std::to_string(size) + " descriptors)");
 }
 
-[[noreturn, gnu::noinline]] void throw_concurrent_use() {
-    throw_error(errc::concurrent_use, "poll: another thread is waiting on this object");
-}
-
 [[noreturn, gnu::noinline]] void throw_moved_from() {
     throw_error(errc::closed, "poll: operation on an object that was moved from");
 }
@@ -111,12 +107,13 @@ constexpr std::int32_t unknown = -1;
 
 struct poll::state {
     mutable spin_lock lock;
-    std::atomic<bool> waiting{false}; // set under the lock; cleared without, when the wait is done with its table
+    // Set under the lock. The end of a wait clears `waiting` without it, when it is done with its table.
+    static constexpr std::uint8_t waiting = 1;
+    static constexpr std::uint8_t changed = 2; // since the last wait began: gaps, or more entries than room
+    std::atomic<std::uint8_t> flags{0};
     table current;
     std::unique_ptr<table> waiting_on; // what a wait goes on with, once a change has replaced `current`; until the next
     std::vector<std::int32_t> index;   // by descriptor: place in `current`, or unknown
-    bool changed =
-        false; // `current`, since the last wait began: it may have gaps, and more entries than `events` has room
     std::unique_ptr<event[]> events;
     std::size_t room = 0; // in `events`
     interrupt_hook hook;
@@ -128,7 +125,7 @@ struct poll::state {
 
     // The table that changes may touch.
     table& writable() {
-        if (waiting.load(std::memory_order_acquire) && !waiting_on) [[unlikely]] {
+        if ((flags.load(std::memory_order_acquire) & waiting) != 0 && !waiting_on) [[unlikely]] {
             set_aside();
         }
         return current;
@@ -139,7 +136,7 @@ struct poll::state {
         auto copy = current.copy_during_wait();
         waiting_on = std::make_unique<table>(std::move(current));
         current = std::move(copy);
-        changed = true;
+        flags.fetch_or(changed, std::memory_order_relaxed);
     }
 
     // A new last entry. Closing gaps is put off until it saves growing or a wait would pass by them: both cost O(entries)
@@ -153,7 +150,7 @@ struct poll::state {
             compact(rows);
         }
         index[static_cast<std::size_t>(fd)] = rows.append(fd, mask, word);
-        changed = true;
+        flags.fetch_or(changed, std::memory_order_relaxed);
     }
 
     // Closes the gaps when they are a quarter of all.
@@ -183,18 +180,18 @@ struct poll::state {
     // Marks the wait. What the table is now, it is until end_wait().
     std::pair<std::span<::pollfd>, const std::uint64_t*> begin_wait() {
         const std::lock_guard guard(lock);
-        if (waiting.load(std::memory_order_relaxed)) [[unlikely]] {
-            throw_concurrent_use();
-        }
-        if (changed) [[unlikely]] {
+        if (flags.load(std::memory_order_relaxed) != 0) [[unlikely]] {
             follow_changes();
         }
-        waiting.store(true, std::memory_order_relaxed);
+        flags.store(waiting, std::memory_order_relaxed);
         return {current.entries, current.words.data()};
     }
 
     // Makes room for every possible event.
     [[gnu::noinline]] void follow_changes() {
+        if ((flags.load(std::memory_order_relaxed) & waiting) != 0) {
+            throw_error(errc::concurrent_use, "poll: another thread is waiting on this object");
+        }
         waiting_on.reset();
         compact(current);
         if (room < current.entries.size()) {
@@ -202,10 +199,9 @@ struct poll::state {
             events = std::make_unique<event[]>(current.entries.capacity());
             room = current.entries.capacity();
         }
-        changed = false;
     }
 
-    void end_wait() noexcept { waiting.store(false, std::memory_order_release); }
+    void end_wait() noexcept { flags.fetch_and(changed, std::memory_order_release); }
 
     // The first `count` entries with something to report go to `events`, which has room for all of them.
     static std::size_t collect(std::span<const ::pollfd> entries, const std::uint64_t* words, int count,
@@ -294,7 +290,7 @@ void poll::take_out(int fd) {
     }
     self.writable().bury(place);
     self.index[static_cast<std::size_t>(fd)] = unknown;
-    self.changed = true;
+    self.flags.fetch_or(state::changed, std::memory_order_relaxed);
 }
 
 std::span<const poll::event> poll::wait(timeout limit) {

@@ -190,12 +190,12 @@ void count_changes(Loop& loop, const descriptors& all) {
                 change(at);
             }
         };
-        measure(row("replace"), size, [&] {
-            in_no_simple_order([&](std::size_t place) {
-                loop.remove(all.fd(place));
-                loop.add(all.fd(place), place + 1);
-            });
-        });
+        const auto replace = [&](std::size_t place) {
+            loop.remove(all.fd(place));
+            loop.add(all.fd(place), place + 1);
+        };
+        in_no_simple_order(replace); // tables grow
+        measure(row("replace"), size, [&] { in_no_simple_order(replace); });
         measure(row("remove"), size,
                 [&] { in_no_simple_order([&](std::size_t place) { loop.remove(all.fd(place)); }); });
         measure(row("add"), size, [&] { fill(loop, all); });
