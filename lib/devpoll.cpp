@@ -238,7 +238,9 @@ std::span<const devpoll::event> devpoll::wait(timeout limit, std::optional<std::
 }
 
 void devpoll::on_interrupt(interrupt_hook hook) noexcept {
-    state_->hook = std::move(hook);
+    if (state_) {
+        state_->hook = std::move(hook);
+    }
 }
 
 std::size_t devpoll::size() const noexcept {

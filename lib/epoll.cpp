@@ -4,9 +4,11 @@
 
 #include "lib/sys/wait.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <string>
 
 namespace pollux::inline POLLUX_ABI {
@@ -49,16 +51,33 @@ std::string describe(int operation, int fd, epoll_mask mask, int error) {
     return text;
 }
 
-int wait_once(int epfd, ::epoll_event* events, int size, const clock::duration* limit) {
-    if (limit != nullptr && *limit % std::chrono::milliseconds(1) != clock::duration::zero() &&
-        has_pwait2.load(std::memory_order_relaxed)) {
-        const int count = sys::epoll_pwait2(epfd, events, size, sys::kernel_limit(limit).get(), nullptr);
-        if (count >= 0 || errno != ENOSYS) {
-            return count;
-        }
-        has_pwait2.store(false, std::memory_order_relaxed);
+// Inlined each time: most waits are for ever or not at all, and for those next to nothing is left of it.
+[[gnu::always_inline]] inline int wait_once(int epfd, ::epoll_event* events, int size, const clock::duration* limit) {
+    if (limit == nullptr) {
+        return sys::epoll_wait(epfd, events, size, -1);
     }
-    return sys::epoll_wait(epfd, events, size, limit == nullptr ? -1 : sys::to_milliseconds(*limit));
+    constexpr std::chrono::milliseconds step(1);
+    auto steps = *limit / step;
+    if (steps * step != *limit) {
+        if (has_pwait2.load(std::memory_order_relaxed)) {
+            ::timespec space{};
+            const int count = sys::epoll_pwait2(epfd, events, size, sys::kernel_limit(limit, space), nullptr);
+            if (count >= 0 || errno != ENOSYS) {
+                return count;
+            }
+            has_pwait2.store(false, std::memory_order_relaxed);
+        }
+        ++steps; // a wait never ends early
+    }
+    return sys::epoll_wait(epfd, events, size, static_cast<int>(std::min<clock::rep>(steps, INT_MAX)));
+}
+
+std::size_t index(int number) noexcept {
+    return static_cast<std::size_t>(number);
+}
+
+[[noreturn]] void throw_failed_wait(int epfd) {
+    throw_errno("epoll_wait(fd " + std::to_string(epfd) + ")");
 }
 
 control_fd create(const epoll_options& options) {
@@ -118,31 +137,40 @@ void epoll::control(int operation, int fd, epoll_mask mask, std::uint64_t word) 
     }
 }
 
+// Keeps what is in the buffer.
+void epoll::grow_buffer(std::size_t size) {
+    auto larger = std::make_unique<event[]>(size);
+    std::copy_n(buffer_.get(), room_, larger.get());
+    buffer_ = std::move(larger);
+    room_ = static_cast<int>(size);
+}
+
 std::span<const epoll::event> epoll::wait(timeout limit, std::optional<std::size_t> max_events) {
     const int epfd = fileno();
-    if (max_events == std::size_t{0}) {
-        throw_errno(EINVAL, "epoll: max_events must be greater than 0");
+    if (limit.negative()) [[unlikely]] {
+        return wait(wait_forever, max_events);
     }
-    if (buffer_.empty() || (max_events && *max_events > buffer_.size())) {
-        buffer_.resize(std::max(first_buffer, std::min(max_events.value_or(first_buffer), largest_buffer)));
+    int size = room_;
+    if (max_events || size == 0) {
+        const auto wanted = max_events.value_or(first_buffer);
+        if (wanted == 0) {
+            throw_errno(EINVAL, "epoll: max_events must be greater than 0");
+        }
+        if (wanted > index(room_) && index(room_) < largest_buffer) {
+            grow_buffer(std::clamp(wanted, first_buffer, largest_buffer));
+        }
+        size = static_cast<int>(std::min(wanted, index(room_)));
     }
-    const auto size = max_events ? std::min(*max_events, buffer_.size()) : buffer_.size();
-    if (limit.negative()) {
-        limit = wait_forever;
+    auto* const raw_events = &buffer_[0].raw_;
+    const int count = sys::wait_until_done(
+        limit, hook_, [=](const clock::duration* left) { return wait_once(epfd, raw_events, size, left); });
+    if (count >= size && !max_events && index(size) < largest_buffer) [[unlikely]] {
+        grow_buffer(2 * index(size));
     }
-    auto* const raw_events = &buffer_.front().raw_;
-    const int count = sys::wait_until_done(limit, hook_, [&](const clock::duration* left) {
-        return wait_once(epfd, raw_events, static_cast<int>(size), left);
-    });
-    if (count < 0) {
-        throw_errno("epoll_wait(fd " + std::to_string(epfd) + ")");
+    if (count < 0) [[unlikely]] {
+        throw_failed_wait(epfd);
     }
-    const auto used = static_cast<std::size_t>(count);
-    if (used == buffer_.size() && !max_events && used < largest_buffer) {
-        // Growing copies what was reported, so the view below stays right.
-        buffer_.resize(2 * used);
-    }
-    return {buffer_.data(), used};
+    return {buffer_.get(), static_cast<std::size_t>(count)};
 }
 
 } // namespace pollux::inline POLLUX_ABI

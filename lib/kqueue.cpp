@@ -149,8 +149,9 @@ std::span<const kevent> kqueue::control(std::span<const kevent> changes, std::si
     }
     const int count = sys::wait_until_done(limit, state_->hook, [&](const clock::duration* left) {
         const auto slice = left == nullptr ? longest_wait : std::min(*left, longest_wait);
+        ::timespec space{};
         const int answer = sys::kevent(queue, state_->changes.data(), to_make, state_->buffer.data(), most,
-                                       sys::kernel_limit(left == nullptr ? nullptr : &slice).get());
+                                       sys::kernel_limit(left == nullptr ? nullptr : &slice, space));
         if (answer >= 0 || errno == EINTR) {
             to_make = 0; // interrupted, it has made them all
         }
@@ -204,7 +205,9 @@ std::span<const kqueue::refused> kqueue::apply(std::span<const kevent> changes) 
 }
 
 void kqueue::on_interrupt(interrupt_hook hook) noexcept {
-    state_->hook = std::move(hook);
+    if (state_) {
+        state_->hook = std::move(hook);
+    }
 }
 
 } // namespace pollux::inline POLLUX_ABI

@@ -119,6 +119,7 @@ TEST_CASE("devpoll: after close everything says so [DEV-15] [GEN-21]", "[devpoll
     CHECK_ERROR(set.remove(pipe.reader), errc::closed);
     CHECK_ERROR(set.flush(), errc::closed);
     CHECK_ERROR(set.wait(0ms), errc::closed);
+    set.on_interrupt(nullptr);
     CHECK(set.size() == 0);
 }
 

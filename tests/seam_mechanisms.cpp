@@ -8,6 +8,7 @@
 #include "support/seam.hpp"
 #include "support/test.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <climits>
 #include <limits>
@@ -438,4 +439,37 @@ TEST_CASE("epoll: ENOSYS from epoll_pwait2 falls back for good and rounds up [GE
         return filtered.calls() == 1 ? 0 : 2;
     });
     CHECK(child.status == 0);
+}
+
+TEST_CASE("poll: the kernel is never shown a table of which a quarter is gaps, nor more than the set once had [POL-23]",
+          "[poll][seam][POL-23]") {
+    const std::vector<test::pipe_pair> pipes(50);
+    pollux::poll set;
+    for (const auto& pipe : pipes) {
+        set.add(pipe.reader, pollux::poll_mask::in);
+        set.add(pipe.writer, pollux::poll_mask::out);
+    }
+    std::size_t shown = 0;
+    std::size_t gaps = 0;
+    SEAM_REPLACE(ppoll, [&](auto& real, auto* entries, auto count, auto... rest) {
+        shown = count;
+        gaps =
+            static_cast<std::size_t>(std::count_if(entries, entries + count, [](auto& each) { return each.fd < 0; }));
+        return real(entries, count, rest...);
+    });
+    // Without a wait in between the table does not grow without end either.
+    for (int round = 0; round < 1000; ++round) {
+        for (const auto& pipe : pipes) {
+            set.remove(pipe.reader);
+            set.add(pipe.reader, pollux::poll_mask::in);
+        }
+    }
+    CHECK(set.wait(0ms).size() == pipes.size());
+    CHECK(shown < 200);
+    for (std::size_t i = 0; i + 1 < pipes.size(); ++i) {
+        set.remove(pipes[i].writer);
+        CHECK(set.wait(0ms).size() == pipes.size() - i - 1);
+        CHECK(4 * gaps < shown);
+        CHECK(shown - gaps == set.size());
+    }
 }

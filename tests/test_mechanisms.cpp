@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The pollux authors
 //
 // Time and interruption: one body for the three native classes, on the real kernel.
+#include "support/fds.hpp"
 #include "support/natives.hpp"
 #include "support/signals.hpp"
 #include "support/test.hpp"
@@ -102,4 +103,22 @@ TEMPLATE_TEST_CASE("native classes: a user word travels with its descriptor", "[
     CHECK(set.wait(0ms)[0].word() == 0x123456789abcdef0U);
     set.modify(pipe.writer, all, 7);
     CHECK(set.wait(0ms)[0].word() == 7);
+}
+
+TEMPLATE_TEST_CASE("native classes: moved from, all are closed until something is assigned [GEN-21]",
+                   "[mechanisms][GEN-21]", NATIVE_CLASSES) {
+    const test::pipe_pair pipe;
+    TestType set;
+    set.add(pipe.writer);
+    TestType other = std::move(set);
+    // NOLINTBEGIN(bugprone-use-after-move): what a moved-from one says
+    CHECK_ERROR(set.add(pipe.reader), errc::closed);
+    CHECK_ERROR(set.remove(pipe.writer), errc::closed);
+    CHECK_ERROR(set.wait(0ms), errc::closed);
+    set.on_interrupt(nullptr);
+    // NOLINTEND(bugprone-use-after-move)
+    CHECK(other.wait(0ms).size() == 1);
+    set = std::move(other);
+    CHECK(set.wait(0ms).size() == 1);
+    CHECK_ERROR(other.wait(0ms), errc::closed); // NOLINT(bugprone-use-after-move)
 }

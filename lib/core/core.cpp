@@ -108,7 +108,7 @@ std::string flags_to_string(std::uint64_t bits, std::span<const flag_name> names
 }
 
 clock::time_point clock::now() noexcept {
-    ::timespec now{};
+    ::timespec now; // NOLINT(cppcoreguidelines-pro-type-member-init): written by the call, which cannot fail
     sys::clock_gettime(CLOCK_MONOTONIC, &now);
     return time_point(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
 }

@@ -90,7 +90,8 @@ inline void adopt_socket(int) noexcept {}
 
 /// poll(2) with the finest limit that there is; null waits for ever. May return 0 before the limit.
 [[nodiscard]] inline int poll_for(::pollfd* entries, ::nfds_t count, const clock::duration* limit) noexcept {
-    return sys::ppoll(entries, count, kernel_limit(limit).get(), nullptr);
+    ::timespec space{};
+    return sys::ppoll(entries, count, kernel_limit(limit, space), nullptr);
 }
 
 #endif

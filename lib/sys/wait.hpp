@@ -11,30 +11,26 @@
 
 #include "lib/sys/sys.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cstdint>
+#include <ratio>
 
 namespace pollux::inline POLLUX_ABI::sys {
 
-/// A limit in the kernel's form; null for none.
-class kernel_limit {
-public:
-    explicit kernel_limit(const clock::duration* limit) noexcept {
-        if (limit != nullptr) {
-            const auto whole = std::chrono::duration_cast<std::chrono::seconds>(*limit);
-            value_.tv_sec = static_cast<::time_t>(whole.count());
-            value_.tv_nsec = static_cast<long>((*limit - whole).count());
-            pointer_ = &value_;
-        }
+/// A limit, not negative, in the kernel's form: in `space`, or null for none.
+[[nodiscard]] inline const ::timespec* kernel_limit(const clock::duration* limit, ::timespec& space) noexcept {
+    if (limit == nullptr) {
+        return nullptr;
     }
-    kernel_limit(const kernel_limit&) = delete;
-    kernel_limit& operator=(const kernel_limit&) = delete;
-    [[nodiscard]] const ::timespec* get() const noexcept { return pointer_; }
-
-private:
-    ::timespec value_{};
-    const ::timespec* pointer_ = nullptr;
-};
+    // Division is cheaper without a sign.
+    constexpr std::uint64_t second = std::nano::den;
+    const auto count = static_cast<std::uint64_t>(limit->count());
+    space.tv_sec = static_cast<::time_t>(count / second);
+    space.tv_nsec = static_cast<long>(count % second);
+    return &space;
+}
 
 /// For waits that count milliseconds in an int: rounded up, and cut to what fits; the wait is then repeated.
 [[nodiscard]] inline int to_milliseconds(clock::duration length) noexcept {
@@ -48,37 +44,49 @@ inline void run_hook(interrupt_hook& hook) {
     }
 }
 
-/// Calls `attempt(limit)`, limit being null for ever or what is left, until it reports events, fails with something
-/// other than EINTR, or time is up. An attempt may wait for less than it was told. Returns the attempt's count or -1.
+// What follows a first attempt that began at `begin` and reported no event. Apart, so that a wait for something that is
+// ready does not pay for it.
 template <class Attempt>
-int wait_until_done(timeout limit, interrupt_hook& hook, Attempt&& attempt) {
-    constexpr auto none = clock::duration::zero();
-    if (limit.forever() || limit.length() <= none) {
-        for (;;) {
-            const int count = limit.forever() ? attempt(nullptr) : attempt(&none);
-            if (count > 0 || (count == 0 && !limit.forever()) || (count < 0 && errno != EINTR)) {
-                return count;
-            }
-            if (count < 0) {
-                run_hook(hook);
-            }
-        }
-    }
-    const auto deadline = saturated_add(clock::now(), limit.length());
-    auto left = limit.length();
-    for (;;) {
-        const int count = attempt(&left);
-        if (count > 0 || (count < 0 && errno != EINTR)) {
-            return count;
-        }
+[[gnu::noinline]] int attempt_again(int count, timeout limit, clock::time_point begin, interrupt_hook& hook,
+                                    Attempt attempt) {
+    static constexpr auto none = clock::duration::zero();
+    const auto deadline = saturated_add(begin, limit.length());
+    while (count == 0 || (count < 0 && errno == EINTR)) {
         if (count < 0) {
             run_hook(hook);
         }
-        left = deadline - clock::now();
-        if (left <= none) {
-            return 0;
+        if (limit.forever()) {
+            count = attempt(nullptr);
+        } else if (limit.length() <= none) {
+            if (count == 0) {
+                return 0;
+            }
+            count = attempt(&none);
+        } else {
+            const auto left = deadline - clock::now();
+            if (left <= none) {
+                return 0;
+            }
+            count = attempt(&left);
         }
     }
+    return count;
+}
+
+/// Calls `attempt(limit)`, limit being null for ever or what is left, until it reports events, fails with something
+/// other than EINTR, or time is up. An attempt may wait for less than it was told. Returns the attempt's count or -1.
+/// `attempt` is copied: captures by value keep them in registers.
+template <class Attempt>
+int wait_until_done(timeout limit, interrupt_hook& hook, Attempt attempt) {
+    static constexpr auto none = clock::duration::zero();
+    if (limit.forever() || limit.length() <= none) {
+        const int count = limit.forever() ? attempt(nullptr) : attempt(&none);
+        return count > 0 ? count : attempt_again(count, limit, {}, hook, attempt);
+    }
+    const auto begin = clock::now();
+    const auto left = limit.length();
+    const int count = attempt(&left);
+    return count > 0 ? count : attempt_again(count, limit, begin, hook, attempt);
 }
 
 } // namespace pollux::inline POLLUX_ABI::sys

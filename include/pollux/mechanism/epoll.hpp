@@ -11,9 +11,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include <sys/epoll.h>
 
@@ -124,8 +124,10 @@ private:
     explicit epoll(control_fd&& control) noexcept : control_fd(std::move(control)) {}
     static std::uint64_t word_of(int fd) noexcept { return static_cast<std::uint64_t>(static_cast<std::int64_t>(fd)); }
     void control(int operation, int fd, epoll_mask mask, std::uint64_t word);
+    void grow_buffer(std::size_t size);
 
-    std::vector<event> buffer_;
+    std::unique_ptr<event[]> buffer_;
+    int room_ = 0; // events in buffer_
     interrupt_hook hook_;
 };
 

@@ -22,15 +22,16 @@ public:
     /// One report, in registration order (POL-23).
     class event {
     public:
+        event() noexcept = default;
         event(int fd, poll_mask mask, std::uint64_t word) noexcept : word_(word), fd_(fd), mask_(mask) {}
         [[nodiscard]] int fd() const noexcept { return fd_; }
         [[nodiscard]] poll_mask mask() const noexcept { return mask_; }
         [[nodiscard]] std::uint64_t word() const noexcept { return word_; }
 
     private:
-        std::uint64_t word_;
-        int fd_;
-        poll_mask mask_;
+        std::uint64_t word_ = 0;
+        int fd_ = -1;
+        poll_mask mask_ = poll_mask::none;
     };
 
     poll();
@@ -86,6 +87,8 @@ private:
     void put(int fd, poll_mask mask, std::uint64_t word);
     void change(int fd, poll_mask mask, std::uint64_t word);
     void take_out(int fd);
+
+    [[nodiscard]] state& use() const;
 
     std::unique_ptr<state> state_;
 };

@@ -65,18 +65,22 @@ public:
     /// One report, by rising descriptor.
     class event {
     public:
+        event() noexcept = default;
         event(int fd, select_mask mask, std::uint64_t word) noexcept : word_(word), fd_(fd), mask_(mask) {}
         [[nodiscard]] int fd() const noexcept { return fd_; }
         [[nodiscard]] select_mask mask() const noexcept { return mask_; }
         [[nodiscard]] std::uint64_t word() const noexcept { return word_; }
 
     private:
-        std::uint64_t word_;
-        int fd_;
-        select_mask mask_;
+        std::uint64_t word_ = 0;
+        int fd_ = -1;
+        select_mask mask_ = select_mask::none;
     };
 
-    explicit select(select_capacity capacity = select_capacity::fixed) noexcept : capacity_(capacity) {}
+    explicit select(select_capacity capacity = select_capacity::fixed) noexcept;
+    select(select&& other) noexcept;
+    select& operator=(select&& other) noexcept;
+    ~select() = default;
 
     [[nodiscard]] static bool usable() noexcept { return true; }
     /// Whether select_capacity::dynamic works on this system.
@@ -143,6 +147,11 @@ private:
     // Bit n of word n / bits: the layout of the system's fd_set, without its fixed size.
     using bitmap = std::vector<unsigned long>;
 
+    struct registration {
+        std::uint64_t word = 0;
+        select_mask mask = select_mask::none; // none: not registered
+    };
+
     static std::uint64_t word_of(int fd) noexcept { return static_cast<std::uint64_t>(static_cast<std::int64_t>(fd)); }
 
     template <class Range, class Items>
@@ -159,21 +168,50 @@ private:
     }
     static void call(std::span<detail::select_role, 3> roles, timeout limit);
 
+    // How to wait for what is registered; made when a wait finds that something has changed.
+    struct plan {
+        enum class kind : std::uint8_t { changed, one_set, several };
+        kind which = kind::changed;
+        select_mask mask = select_mask::none;  // of one set that has members: its bit,
+        const unsigned long* wanted = nullptr; // what it is copied from,
+        unsigned long* found = nullptr;        // and to
+        ::fd_set* sets[3] = {};                // for the kernel: null for one without members (SEL-20)
+        std::size_t bytes = 0;                 // of each set, up to the highest descriptor
+        std::size_t words = 0;                 // likewise
+        int end = 0;                           // one more than the highest descriptor
+    };
+
     void put(int fd, select_mask mask, std::uint64_t word);
     void change(int fd, select_mask mask, std::uint64_t word);
     void take_out(int fd);
-    void check(int fd, select_mask mask) const;
-    [[nodiscard]] bool known(int fd) const noexcept;
-    void set(int fd, select_mask mask) noexcept;
+    [[nodiscard]] bool known(int fd) const noexcept {
+        const auto place = static_cast<std::size_t>(fd); // enormous when negative
+        return place < registrations_.size() && registrations_[place].mask != select_mask::none;
+    }
+    [[noreturn]] void throw_refused(const char* call, int fd, select_mask mask) const;
+    [[noreturn]] void throw_closed_descriptor() const;
+    void grow(int fd);
+    void set(int fd, registration& entry, select_mask mask) noexcept;
+    void follow_changes();
+    void forget_found(int answer) noexcept;
+    std::span<const event> wait_otherwise(timeout limit);
+    template <bool OneSet>
+    std::span<const event> wait_for(timeout limit);
+    template <bool OneSet>
+    int attempt(const clock::duration* limit) noexcept;
+    template <bool OneSet>
+    event* collect(int& count) noexcept;
 
     bitmap wanted_[3];
     bitmap found_[3];
-    std::vector<std::uint64_t> words_;
+    std::size_t members_[3] = {};             // of each set
+    std::vector<registration> registrations_; // by descriptor
     std::vector<event> events_;
     std::size_t count_ = 0;
-    int highest_ = -1;
-    bool highest_seen_open_ = true;
-    select_capacity capacity_;
+    int highest_ = -1;               // or above it, when something has changed
+    int limit_;                      // descriptors are below it; 0 when moved from
+    bool highest_seen_open_ = false; // when it was the highest
+    plan plan_;
     interrupt_hook hook_;
 };
 
