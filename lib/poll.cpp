@@ -301,8 +301,8 @@ std::span<const poll::event> poll::wait(timeout limit) {
     const auto [entries, words] = self.begin_wait();
     int count = 0;
     try {
-        count = sys::wait_until_done(limit, self.hook, [entries = entries](const clock::duration* left) {
-            return sys::poll_for(entries.data(), static_cast<::nfds_t>(entries.size()), left);
+        count = sys::wait_until_done(limit, self.hook, [all = entries](const clock::duration* left) {
+            return sys::poll_for(all.data(), static_cast<::nfds_t>(all.size()), left);
         });
     } catch (...) {
         self.end_wait();
