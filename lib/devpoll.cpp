@@ -5,6 +5,7 @@
 // against an emulation (tests/emulation).
 #include <pollux/mechanism/devpoll.hpp>
 
+#include "lib/sys/limits.hpp"
 #include "lib/sys/wait.hpp"
 
 #include <algorithm>
@@ -22,9 +23,6 @@ namespace {
 constexpr const char* device = "/dev/poll";
 constexpr std::size_t first_buffer = 64;
 
-// No process has this many descriptors; refusing them bounds the table by what the system allows.
-constexpr int largest_fd = 1 << 22;
-
 int open_device() {
     const int fd = sys::open(device, O_RDWR | O_CLOEXEC);
     if (fd < 0) {
@@ -37,8 +35,8 @@ int open_device() {
 
 std::size_t descriptor_limit() {
     const long limit = sys::sysconf(_SC_OPEN_MAX); // RLIMIT_NOFILE's soft one
-    return limit < 0 ? static_cast<std::size_t>(largest_fd)
-                     : static_cast<std::size_t>(std::min<long>(limit, largest_fd));
+    return limit < 0 ? static_cast<std::size_t>(sys::largest_fd)
+                     : static_cast<std::size_t>(std::min<long>(limit, sys::largest_fd));
 }
 
 } // namespace
@@ -68,7 +66,7 @@ struct devpoll::state {
         if (fd < 0) {
             throw_errno(EINVAL, "devpoll: fd " + std::to_string(fd) + " is negative");
         }
-        if (fd >= largest_fd) {
+        if (fd >= sys::largest_fd) {
             throw_error(errc::descriptor_too_large, "devpoll: fd " + std::to_string(fd));
         }
         const auto place = static_cast<std::size_t>(fd);
@@ -228,8 +226,9 @@ std::span<const devpoll::event> devpoll::wait(timeout limit, std::optional<std::
         // For NVAL the driver leaves `events` unwritten: only these two are read.
         const auto mask = static_cast<poll_mask>(static_cast<std::uint16_t>(entry.revents));
         const bool known = entry.fd >= 0 && state_->known(entry.fd);
-        state_->events.emplace_back(
-            entry.fd, mask, known ? state_->registrations[static_cast<std::size_t>(entry.fd)].word : word_of(entry.fd));
+        state_->events.emplace_back(entry.fd, mask,
+                                    known ? state_->registrations[static_cast<std::size_t>(entry.fd)].word
+                                          : detail::word_of(entry.fd));
     }
     if (static_cast<std::size_t>(count) == buffer.size() && !max_events) {
         buffer.resize(std::min(most, 2 * buffer.size()));

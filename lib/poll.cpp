@@ -3,6 +3,7 @@
 #include <pollux/mechanism/poll.hpp>
 
 #include "lib/sys/dialect.hpp"
+#include "lib/sys/limits.hpp"
 #include "lib/sys/wait.hpp"
 
 #include <atomic>
@@ -17,9 +18,6 @@
 namespace pollux::inline POLLUX_ABI {
 
 namespace {
-
-// No process has this many descriptors; refusing them bounds the table by what the system allows.
-constexpr int largest_fd = 1 << 22;
 
 // Held for a few instructions (and for one copy of the table when a change meets a wait); a mutex would cost each wait
 // more than the rest of its bookkeeping.
@@ -243,7 +241,7 @@ poll::~poll() = default;
 bool poll::usable() noexcept {
     // Some releases of macOS report nothing for a descriptor that is not open (GEN-04, POL-24).
     static const bool answer = [] {
-        ::pollfd closed{largest_fd - 1, POLLIN, 0};
+        ::pollfd closed{sys::largest_fd - 1, POLLIN, 0};
         const clock::duration none{};
         return sys::poll_for(&closed, 1, &none) == 1 && (closed.revents & POLLNVAL) != 0;
     }();
@@ -259,7 +257,7 @@ poll::state& poll::use() const {
 }
 
 void poll::put(int fd, poll_mask mask, std::uint64_t word) {
-    if (fd < 0 || fd >= largest_fd) {
+    if (fd < 0 || fd >= sys::largest_fd) {
         throw_bad_number(fd);
     }
     auto& self = use();

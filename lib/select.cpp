@@ -3,6 +3,7 @@
 #include <pollux/mechanism/select.hpp>
 
 #include "lib/sys/dialect.hpp"
+#include "lib/sys/limits.hpp"
 #include "lib/sys/wait.hpp"
 
 #include <algorithm>
@@ -20,9 +21,6 @@ namespace {
 
 constexpr std::size_t bits_per_word = sizeof(unsigned long) * CHAR_BIT;
 static_assert(sizeof(::fd_set) % sizeof(unsigned long) == 0, "fd_set is an array of words here");
-
-// No process has this many descriptors; refusing them bounds the sets by what the system allows.
-constexpr int largest_fd = 1 << 22;
 
 std::size_t index(int fd) noexcept {
     return static_cast<std::size_t>(fd);
@@ -54,7 +52,7 @@ bool select::dynamic_usable() noexcept {
 }
 
 select::select(select_capacity capacity) noexcept
-    : limit_(capacity == select_capacity::fixed ? FD_SETSIZE : largest_fd) {}
+    : limit_(capacity == select_capacity::fixed ? FD_SETSIZE : sys::largest_fd) {}
 
 select::select(select&& other) noexcept : limit_(0) {
     *this = std::move(other);
@@ -91,7 +89,7 @@ void select::throw_refused(const char* call, int fd, select_mask mask) const {
     }
     if (fd >= limit_) {
         throw_error(errc::descriptor_too_large,
-                    limit_ == largest_fd
+                    limit_ == sys::largest_fd
                         ? text
                         : text + ": it is not below FD_SETSIZE (" + std::to_string(FD_SETSIZE) +
                               "); use select_capacity::dynamic, poll, or this system's epoll, kqueue or devpoll");

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pollux/core/control_fd.hpp>
+#include <pollux/core/fd_event.hpp>
 #include <pollux/core/interrupt.hpp>
 #include <pollux/core/poll_mask.hpp>
 #include <pollux/core/time.hpp>
@@ -25,19 +26,8 @@ namespace pollux::inline POLLUX_ABI {
 /// reports an error on it.
 class POLLUX_API devpoll final : private control_fd {
 public:
-    /// One report. The kernel's order is circular by descriptor, so that a small batch is fair.
-    class event {
-    public:
-        event(int fd, poll_mask mask, std::uint64_t word) noexcept : word_(word), fd_(fd), mask_(mask) {}
-        [[nodiscard]] int fd() const noexcept { return fd_; }
-        [[nodiscard]] poll_mask mask() const noexcept { return mask_; }
-        [[nodiscard]] std::uint64_t word() const noexcept { return word_; }
-
-    private:
-        std::uint64_t word_;
-        int fd_;
-        poll_mask mask_;
-    };
+    /// Reports come in the kernel's order, circular by descriptor, so that a small batch is fair.
+    using event = fd_event<poll_mask>;
 
     /// `capacity`: the most descriptors that one wait reports and one write changes; 0 takes the soft limit of open
     /// descriptors (RLIMIT_NOFILE) as it is now. When the program raises that limit later, a wait may report a part of
@@ -67,7 +57,7 @@ public:
     /// errc::closed.
     template <waitable T>
     void add(const T& object, poll_mask mask = poll_default_mask) {
-        put(fd_of(object), mask, word_of(fd_of(object)));
+        put(fd_of(object), mask, detail::word_of(fd_of(object)));
     }
     template <waitable T>
     void add(const T& object, poll_mask mask, std::uint64_t word) {
@@ -77,7 +67,7 @@ public:
     /// Removes and adds in one write; also of one that is not watched (DEV-10). Errors: as add().
     template <waitable T>
     void modify(const T& object, poll_mask mask = poll_default_mask) {
-        change(fd_of(object), mask, word_of(fd_of(object)));
+        change(fd_of(object), mask, detail::word_of(fd_of(object)));
     }
     template <waitable T>
     void modify(const T& object, poll_mask mask, std::uint64_t word) {
@@ -110,7 +100,6 @@ public:
 
 private:
     struct state;
-    static std::uint64_t word_of(int fd) noexcept { return static_cast<std::uint64_t>(static_cast<std::int64_t>(fd)); }
     void put(int fd, poll_mask mask, std::uint64_t word);
     void change(int fd, poll_mask mask, std::uint64_t word);
     void take_out(int fd);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pollux/core/control_fd.hpp>
+#include <pollux/core/fd_event.hpp>
 #include <pollux/core/flags.hpp>
 #include <pollux/core/interrupt.hpp>
 #include <pollux/core/time.hpp>
@@ -88,7 +89,7 @@ public:
     /// errno, EPO-13, EPO-14): EEXIST when known, EPERM for regular files, EBADF, ELOOP, ENOSPC, EINVAL.
     template <waitable T>
     void add(const T& object, epoll_mask mask = epoll_default_mask) {
-        control(EPOLL_CTL_ADD, fd_of(object), mask, word_of(fd_of(object)));
+        control(EPOLL_CTL_ADD, fd_of(object), mask, detail::word_of(fd_of(object)));
     }
     template <waitable T>
     void add(const T& object, epoll_mask mask, std::uint64_t word) {
@@ -98,7 +99,7 @@ public:
     /// Replaces mask and word; re-arms a spent one-shot. Errors: ENOENT when unknown, EBADF, EINVAL (EPO-16).
     template <waitable T>
     void modify(const T& object, epoll_mask mask) {
-        control(EPOLL_CTL_MOD, fd_of(object), mask, word_of(fd_of(object)));
+        control(EPOLL_CTL_MOD, fd_of(object), mask, detail::word_of(fd_of(object)));
     }
     template <waitable T>
     void modify(const T& object, epoll_mask mask, std::uint64_t word) {
@@ -122,7 +123,6 @@ public:
 
 private:
     explicit epoll(control_fd&& control) noexcept : control_fd(std::move(control)) {}
-    static std::uint64_t word_of(int fd) noexcept { return static_cast<std::uint64_t>(static_cast<std::int64_t>(fd)); }
     void control(int operation, int fd, epoll_mask mask, std::uint64_t word);
     void grow_buffer(std::size_t size);
 

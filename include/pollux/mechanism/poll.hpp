@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The pollux authors
 #pragma once
 
+#include <pollux/core/fd_event.hpp>
 #include <pollux/core/interrupt.hpp>
 #include <pollux/core/poll_mask.hpp>
 #include <pollux/core/time.hpp>
@@ -19,20 +20,8 @@ namespace pollux::inline POLLUX_ABI {
 /// One thread waits at a time; others may add, modify and remove meanwhile, which takes effect at the next wait (POL-18).
 class POLLUX_API poll final {
 public:
-    /// One report, in registration order (POL-23).
-    class event {
-    public:
-        event() noexcept = default;
-        event(int fd, poll_mask mask, std::uint64_t word) noexcept : word_(word), fd_(fd), mask_(mask) {}
-        [[nodiscard]] int fd() const noexcept { return fd_; }
-        [[nodiscard]] poll_mask mask() const noexcept { return mask_; }
-        [[nodiscard]] std::uint64_t word() const noexcept { return word_; }
-
-    private:
-        std::uint64_t word_ = 0;
-        int fd_ = -1;
-        poll_mask mask_ = poll_mask::none;
-    };
+    /// Reports come in registration order (POL-23).
+    using event = fd_event<poll_mask>;
 
     poll();
     poll(poll&&) noexcept;
@@ -47,7 +36,7 @@ public:
     /// errc::descriptor_too_large for one that no process can have.
     template <waitable T>
     void add(const T& object, poll_mask mask = poll_default_mask) {
-        put(fd_of(object), mask, word_of(fd_of(object)));
+        put(fd_of(object), mask, detail::word_of(fd_of(object)));
     }
     template <waitable T>
     void add(const T& object, poll_mask mask, std::uint64_t word) {
@@ -57,7 +46,7 @@ public:
     /// Replaces mask and word. Errors: no_such_file_or_directory (ENOENT) when unknown (POL-09).
     template <waitable T>
     void modify(const T& object, poll_mask mask) {
-        change(fd_of(object), mask, word_of(fd_of(object)));
+        change(fd_of(object), mask, detail::word_of(fd_of(object)));
     }
     template <waitable T>
     void modify(const T& object, poll_mask mask, std::uint64_t word) {
@@ -83,7 +72,6 @@ public:
 
 private:
     struct state;
-    static std::uint64_t word_of(int fd) noexcept { return static_cast<std::uint64_t>(static_cast<std::int64_t>(fd)); }
     void put(int fd, poll_mask mask, std::uint64_t word);
     void change(int fd, poll_mask mask, std::uint64_t word);
     void take_out(int fd);

@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The pollux authors
 #pragma once
 
+#include <pollux/core/fd_event.hpp>
 #include <pollux/core/flags.hpp>
 #include <pollux/core/interrupt.hpp>
 #include <pollux/core/time.hpp>
@@ -62,20 +63,8 @@ struct select_role {
 /// touches memory outside a set. Move-only; one thread at a time. A wait costs O(highest descriptor).
 class POLLUX_API select final {
 public:
-    /// One report, by rising descriptor.
-    class event {
-    public:
-        event() noexcept = default;
-        event(int fd, select_mask mask, std::uint64_t word) noexcept : word_(word), fd_(fd), mask_(mask) {}
-        [[nodiscard]] int fd() const noexcept { return fd_; }
-        [[nodiscard]] select_mask mask() const noexcept { return mask_; }
-        [[nodiscard]] std::uint64_t word() const noexcept { return word_; }
-
-    private:
-        std::uint64_t word_ = 0;
-        int fd_ = -1;
-        select_mask mask_ = select_mask::none;
-    };
+    /// Reports come by rising descriptor.
+    using event = fd_event<select_mask>;
 
     explicit select(select_capacity capacity = select_capacity::fixed) noexcept;
     select(select&& other) noexcept;
@@ -91,7 +80,7 @@ public:
     /// at the next wait.
     template <waitable T>
     void add(const T& object, select_mask mask = select_mask::read | select_mask::write | select_mask::except) {
-        put(fd_of(object), mask, word_of(fd_of(object)));
+        put(fd_of(object), mask, detail::word_of(fd_of(object)));
     }
     template <waitable T>
     void add(const T& object, select_mask mask, std::uint64_t word) {
@@ -100,7 +89,7 @@ public:
     /// Replaces mask and word. Errors: errc::not_registered, invalid_argument.
     template <waitable T>
     void modify(const T& object, select_mask mask) {
-        change(fd_of(object), mask, word_of(fd_of(object)));
+        change(fd_of(object), mask, detail::word_of(fd_of(object)));
     }
     template <waitable T>
     void modify(const T& object, select_mask mask, std::uint64_t word) {
@@ -151,8 +140,6 @@ private:
         std::uint64_t word = 0;
         select_mask mask = select_mask::none; // none: not registered
     };
-
-    static std::uint64_t word_of(int fd) noexcept { return static_cast<std::uint64_t>(static_cast<std::int64_t>(fd)); }
 
     template <class Range, class Items>
     static void collect(Range&& range, Items& items, detail::select_role& role) {
