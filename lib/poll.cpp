@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The pollux authors
 #include <pollux/mechanism/poll.hpp>
 
+#include "lib/faults.hpp"
 #include "lib/sys/dialect.hpp"
 #include "lib/sys/limits.hpp"
 #include "lib/sys/wait.hpp"
@@ -276,7 +277,9 @@ void poll::change(int fd, poll_mask mask, std::uint64_t word) {
     if (place == unknown) {
         throw_unknown("modify", {ENOENT, std::system_category()}, fd);
     }
-    self.writable().set(place, mask, word);
+    auto& rows = self.writable();
+    rows.set(place, mask,
+             detail::planted(detail::fault::token_stays) ? rows.words[static_cast<std::size_t>(place)] : word);
 }
 
 void poll::take_out(int fd) {

@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The pollux authors
 #include <pollux/mechanism/select.hpp>
 
+#include "lib/faults.hpp"
 #include "lib/sys/dialect.hpp"
 #include "lib/sys/limits.hpp"
 #include "lib/sys/wait.hpp"
@@ -52,7 +53,9 @@ bool select::dynamic_usable() noexcept {
 }
 
 select::select(select_capacity capacity) noexcept
-    : limit_(capacity == select_capacity::fixed ? FD_SETSIZE : sys::largest_fd) {}
+    : limit_(capacity == select_capacity::fixed && !detail::planted(detail::fault::set_size_unchecked)
+                 ? FD_SETSIZE
+                 : sys::largest_fd) {}
 
 select::select(select&& other) noexcept : limit_(0) {
     *this = std::move(other);

@@ -6,6 +6,8 @@
 
 #include <pollux/multiplexer/multiplexer.hpp>
 
+#include "lib/faults.hpp"
+
 namespace pollux::inline POLLUX_ABI::detail {
 
 [[nodiscard]] std::unique_ptr<multiplexer> make_select_multiplexer();
@@ -22,7 +24,7 @@ namespace pollux::inline POLLUX_ABI::detail {
 
 /// The bits that were asked for, the separate ones kept. readiness and interest share their three lowest bits.
 [[nodiscard]] constexpr readiness masked(readiness seen, interest wanted) noexcept {
-    constexpr unsigned shared = 7;
+    constexpr unsigned shared = planted(fault::mask_forgotten) ? 0 : 7;
     return static_cast<readiness>(raw(seen) & (raw(wanted) | ~shared));
 }
 

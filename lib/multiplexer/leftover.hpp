@@ -7,6 +7,8 @@
 
 #include <pollux/multiplexer/multiplexer.hpp>
 
+#include "lib/faults.hpp"
+
 #include <algorithm>
 #include <new>
 
@@ -20,7 +22,7 @@ public:
 
     /// The events of `fd` are void: it was removed, or its interest changed and the kernel will be asked anew.
     void forget(int fd) noexcept {
-        if (!rest_.empty()) [[unlikely]] {
+        if (!rest_.empty() && !planted(fault::leftovers_stay)) [[unlikely]] {
             try {
                 forgotten_.push_back(fd);
             } catch (const std::bad_alloc&) {

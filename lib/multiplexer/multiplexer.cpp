@@ -14,17 +14,22 @@
 #include <pollux/mechanism/kqueue.hpp>
 #endif
 
+#include "lib/faults.hpp"
 #include "lib/multiplexer/adapters.hpp"
 #include "lib/sys/sys.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <ostream>
 #include <string>
 
 namespace pollux::inline POLLUX_ABI {
+
+using detail::fault;
+using detail::planted;
 
 namespace {
 
@@ -78,7 +83,7 @@ void check_arguments(const char* call, int fd, interest wanted, std::uint64_t to
     if (fd < 0 || raw(wanted) > 7) {
         throw_errno(EINVAL, fd_text(call, fd) + " for " + to_string(wanted));
     }
-    if (token >= multiplexer::token_limit) {
+    if (token >= multiplexer::token_limit && !planted(fault::token_unchecked)) {
         throw_errno(EOVERFLOW, fd_text(call, fd) + ": token " + std::to_string(token) + " is not below 2^61");
     }
     if (has(wanted, interest::priority) && !has(can, feature::priority)) {
@@ -175,7 +180,9 @@ void multiplexer::modify_fd(int fd, interest wanted, std::uint64_t token) {
     if (wanted == interest::none) {
         if (!parked) {
             parked_.set(fd);
-            do_remove(fd);
+            if (!planted(fault::silent_stays)) {
+                do_remove(fd);
+            }
         }
     } else if (parked) {
         do_add(fd, wanted, token);
@@ -193,7 +200,7 @@ void multiplexer::remove_fd(int fd) {
         }
         throw_errno(fd < 0 ? EINVAL : ENOENT, fd_text("remove", fd) + ": it is not registered");
     }
-    if (!parked_.test(fd)) {
+    if (!parked_.test(fd) && !planted(fault::remove_keeps)) {
         do_remove(fd);
     }
     parked_.clear(fd);
@@ -203,12 +210,17 @@ void multiplexer::remove_fd(int fd) {
 void multiplexer::drop(int fd) noexcept {
     do_remove(fd);
     known_.clear(fd);
-    dropped_.set(fd); // the set has its word since add_fd
+    if (!planted(fault::dropped_is_unknown)) {
+        dropped_.set(fd); // the set has its word since add_fd
+    }
 }
 
 std::size_t multiplexer::wait(std::span<event> events, timeout limit) {
     if (events.empty()) {
         throw_errno(EINVAL, "multiplexer wait: no room for events");
+    }
+    if (planted(fault::limit_rounds_down) && !limit.forever()) {
+        limit = std::chrono::floor<std::chrono::milliseconds>(limit.length());
     }
     return do_wait(events, limit.negative() ? timeout(clock::duration::zero()) : limit);
 }
@@ -271,7 +283,7 @@ std::unique_ptr<multiplexer> make_multiplexer() {
 }
 
 void detail::check_open(int fd) {
-    if (sys::fcntl(fd, F_GETFD) < 0) {
+    if (sys::fcntl(fd, F_GETFD) < 0 && !planted(fault::closed_is_added)) {
         throw_errno(fd_text("add", fd) + ": it is not open");
     }
 }

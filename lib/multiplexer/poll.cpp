@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The pollux authors
 #include <pollux/mechanism/poll.hpp>
 
+#include "lib/faults.hpp"
 #include "lib/multiplexer/adapters.hpp"
 #include "lib/multiplexer/leftover.hpp"
 #include "lib/multiplexer/poll_bits.hpp"
@@ -36,9 +37,12 @@ private:
         std::size_t used = 0;
         for (; next != nullptr; next = used < events.size() ? leftover_.next() : nullptr) {
             events[used++] = to_event(next->mask(), next->word());
-            if (has(next->mask(), poll_mask::nval)) {
+            if (has(next->mask(), poll_mask::nval) && !planted(fault::nval_forgotten)) {
                 drop(next->fd());
             }
+        }
+        if (planted(fault::rest_is_dropped)) {
+            leftover_.refill({});
         }
         return used;
     }

@@ -6,6 +6,7 @@
 
 #include <pollux/core/poll_mask.hpp>
 
+#include "lib/faults.hpp"
 #include "lib/multiplexer/adapters.hpp"
 
 #include <cstdint>
@@ -36,7 +37,8 @@ inline constexpr unsigned interest_bits = 3;
 
 [[nodiscard]] inline readiness to_readiness(poll_mask mask) noexcept {
     auto seen = readiness::none;
-    if (has(mask, poll_mask::in | rdhup | poll_mask::hup | poll_mask::err)) {
+    if (has(mask, poll_mask::in | rdhup | poll_mask::err) ||
+        (has(mask, poll_mask::hup) && !planted(fault::hangup_not_readable))) {
         seen |= readiness::readable;
     }
     if (has(mask, poll_mask::out | poll_mask::hup | poll_mask::err)) {

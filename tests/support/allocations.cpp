@@ -13,6 +13,7 @@
 namespace {
 
 thread_local std::uint64_t count = 0;
+thread_local std::uint64_t bytes_asked = 0;
 
 } // namespace
 
@@ -24,8 +25,12 @@ extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*malloc_hook)(con
 
 namespace {
 
-const int installed = __sanitizer_install_malloc_and_free_hooks([](const volatile void*, std::size_t) { ++count; },
-                                                                [](const volatile void*) {});
+const int installed = __sanitizer_install_malloc_and_free_hooks(
+    [](const volatile void*, std::size_t size) {
+        ++count;
+        bytes_asked += size;
+    },
+    [](const volatile void*) {});
 
 } // namespace
 
@@ -47,6 +52,7 @@ constexpr std::uint64_t canary = 0x5afe'b10c'5afe'b10c;
 
 void* allocate(std::size_t size) {
     ++count;
+    bytes_asked += size;
     auto* const start = static_cast<header*>(std::malloc(sizeof(header) + size + sizeof canary));
     if (start == nullptr) {
         throw std::bad_alloc();
@@ -78,6 +84,7 @@ void* operator new(std::size_t size) {
 }
 void* operator new(std::size_t size, std::align_val_t alignment) {
     ++count;
+    bytes_asked += size;
     const auto step = static_cast<std::size_t>(alignment);
     if (void* const made = std::aligned_alloc(step, (size + step - 1) / step * step)) {
         return made;
@@ -104,4 +111,8 @@ std::uint64_t test::allocations() noexcept {
     static_cast<void>(installed);
 #endif
     return count;
+}
+
+std::uint64_t test::allocated_bytes() noexcept {
+    return bytes_asked;
 }

@@ -146,8 +146,7 @@ inline owned_fd tcp_client(std::uint16_t port) {
 struct tcp_pair {
     owned_fd a; ///< the accepted side
     owned_fd b; ///< the connecting side
-    tcp_pair() {
-        const auto listener = tcp_listener();
+    explicit tcp_pair(const owned_fd& listener = tcp_listener()) {
         b = tcp_client(port_of(listener));
         a = owned_fd(must(accept_socket(listener.get()), "accept"));
     }

@@ -118,7 +118,9 @@ public:
     [[nodiscard]] std::string_view name() const noexcept { return to_string(kind_); }
     [[nodiscard]] feature supports() const noexcept { return features_; }
 
-    /// The control descriptor, for nesting in a foreign loop. Errors: errc::not_supported without feature::control_fd.
+    /// The control descriptor, for nesting in a foreign loop. The number stays; after a descriptor was closed before it
+    /// was removed, wait() may put a new set behind it, which a foreign epoll set has to be given again (lib/README.md).
+    /// Errors: errc::not_supported without feature::control_fd.
     [[nodiscard]] int fileno() const;
 
     /// Whether `fd` is registered.
