@@ -188,6 +188,7 @@ std::span<const kqueue::refused> kqueue::apply(std::span<const kevent> changes) 
 void kqueue::apply_part(int queue, std::span<const kevent> changes, std::size_t first, std::size_t count) {
     const ::timespec at_once{};
     const int room = static_cast<int>(count);
+    errno = 0; // libkqueue: about an entry that it has already it answers what stands here
     int answers = sys::kevent(queue, state_->changes.data() + first, room, state_->buffer.data(), room, &at_once);
     if (answers < 0 && errno == EINTR) {
         answers = 0; // interrupted, it has made them all, and had nothing to answer
