@@ -155,15 +155,19 @@ TEST_CASE("kqueue vnode: a pipe has none [CON-33]", "[kqueue][CON-33]") {
 
 namespace {
 
-// A child that waits for end(), and then exits with 7, or does something else.
+// A child that waits for end(), and then exits with 7, or does something else. It waits for a signal and not for a
+// descriptor: libkqueue closes numbers in a child that it had once, whose ever they are by then.
 class waiting_child {
 public:
-    explicit waiting_child(void (*then)() = [] {}) : pid(test::must(::fork(), "fork")) {
-        if (pid == 0) {
-            char byte = 0;
-            start_.writer.close();
-            while (::read(start_.reader.get(), &byte, 1) < 0) {
-            }
+    explicit waiting_child(void (*then)() = [] {}) {
+        const test::blocked until_forked(SIGUSR2);
+        pid_ = test::must(::fork(), "fork");
+        if (pid_ == 0) {
+            ::sigset_t set;
+            sigemptyset(&set);
+            sigaddset(&set, SIGUSR2);
+            int number = 0;
+            ::sigwait(&set, &number);
             then();
             ::_exit(7);
         }
@@ -171,32 +175,24 @@ public:
     waiting_child(const waiting_child&) = delete;
     waiting_child& operator=(const waiting_child&) = delete;
     ~waiting_child() {
-        end();
-        reap();
+        if (!reaped_) {
+            end();
+            reap();
+        }
     }
-    void end() { start_.writer.close(); }
+    void end() const { ::kill(pid_, SIGUSR2); }
     int reap() {
         int status = -1;
-        if (!reaped_) {
-            reaped_ = true;
-            while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-            }
+        reaped_ = true;
+        while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
         }
         return status;
     }
+    [[nodiscard]] ::pid_t pid() const { return pid_; }
 
 private:
-    test::pipe_pair start_ = blocking();
+    ::pid_t pid_ = -1;
     bool reaped_ = false;
-
-    static test::pipe_pair blocking() {
-        test::pipe_pair made;
-        ::fcntl(made.reader.get(), F_SETFL, 0);
-        return made;
-    }
-
-public:
-    const ::pid_t pid; // after the pipe
 };
 
 kevent process(::pid_t pid, kq_proc_note notes) {
@@ -215,12 +211,12 @@ TEST_CASE("kqueue proc: an exit, with its status, and the process is left to be 
           "[kqueue][CON-34][CON-56]") {
     waiting_child child;
     kqueue queue;
-    CHECK(queue.apply(std::array{process(child.pid, exit_with_status)}).empty());
+    CHECK(queue.apply(std::array{process(child.pid(), exit_with_status)}).empty());
     CHECK(queue.control(no_changes, 4, 20ms).empty());
     child.end();
     const auto events = queue.control(no_changes, 4, 10s);
     REQUIRE(events.size() == 1);
-    CHECK(events[0].ident == static_cast<std::uintptr_t>(child.pid));
+    CHECK(events[0].ident == static_cast<std::uintptr_t>(child.pid()));
     CHECK(events[0].filter == kq_filter::proc);
     CHECK((events[0].fflags.as<kq_proc_note>() & kq_proc_note::exit) == kq_proc_note::exit);
     const auto status = static_cast<int>(events[0].data);
@@ -234,7 +230,7 @@ TEST_CASE("kqueue proc: a process that is no more [CON-34]", "[kqueue][CON-34]")
     ::pid_t gone = 0;
     {
         const waiting_child child;
-        gone = child.pid;
+        gone = child.pid();
     }
     kqueue queue;
     const auto refused = queue.apply(std::array{process(gone, kq_proc_note::exit)});
@@ -251,7 +247,7 @@ TEST_CASE("kqueue proc: fork and exec [CON-57] [CON-58]", "[kqueue][CON-57][CON-
     });
     constexpr auto both = kq_proc_note::fork | kq_proc_note::exec;
     kqueue queue;
-    CHECK(queue.apply(std::array{process(child.pid, both)}).empty());
+    CHECK(queue.apply(std::array{process(child.pid(), both)}).empty());
     CHECK(queue.control(no_changes, 4, 0ms).empty());
     if (libkqueue::sees_exits_only) {
         test::skip("libkqueue: forks and execs are not reported");

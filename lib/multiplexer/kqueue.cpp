@@ -113,7 +113,7 @@ private:
     std::size_t do_wait(std::span<event> events, timeout limit) override {
         // Broken pipes are always ready: half of the room is theirs, and of the odd place every other one.
         ++batch_;
-        const auto theirs = std::min(broken_.size(), (events.size() + batch_ % 2) / 2);
+        const auto theirs = std::min<std::size_t>(broken_.size(), (events.size() + batch_ % 2) / 2);
         auto used = take(events.first(events.size() - theirs), broken_.empty() ? limit : clock::duration::zero());
         for (std::size_t left = broken_.size(); left > 0 && used < events.size(); --left) {
             const auto& known = of(broken_[next_broken_++ % broken_.size()]);
