@@ -75,11 +75,13 @@ bool same_file(const struct ::stat& a, const struct ::stat& b) {
 }
 
 // A close removes the entries of the descriptor, without a word.
+bool is_closed(const entry& each) {
+    struct ::stat now {};
+    return !each.planted && (::fstat(static_cast<int>(each.asked.ident), &now) != 0 || !same_file(now, each.file));
+}
+
 void forget_closed(queue& in) {
-    std::erase_if(in.entries, [](const entry& each) {
-        struct ::stat now {};
-        return !each.planted && (::fstat(static_cast<int>(each.asked.ident), &now) != 0 || !same_file(now, each.file));
-    });
+    std::erase_if(in.entries, is_closed);
 }
 
 auto find(queue& in, std::uintptr_t ident, short filter) {
@@ -139,8 +141,10 @@ int take_changes(queue& in, const native* changes, int number, native* out, int 
     auto& script = world().script;
     int used = 0;
     for (int i = 0; i < number; ++i) {
-        forget_closed(in);
         const auto& change = changes[i];
+        if (const auto known = find(in, change.ident, change.filter); known != in.entries.end() && is_closed(*known)) {
+            in.entries.erase(known);
+        }
         const auto told = script.judge ? script.judge(change) : verdict{};
         const int error = told.error != 0 ? told.error : refusal(in, change);
         if (error == 0) {
@@ -178,44 +182,50 @@ native seen(const entry& from, short bits) {
     return event;
 }
 
+// A pollfd for each entry, -1 where it is not to be polled.
+std::vector<::pollfd> to_poll(const queue& in) {
+    std::vector<::pollfd> files;
+    for (const auto& each : in.entries) {
+        files.push_back(
+            {each.enabled && !each.planted ? static_cast<int>(each.asked.ident) : -1, poll_bits(each.asked), 0});
+    }
+    return files;
+}
+
 // What is ready now; those reported go to the end, so a small room comes to everybody in turn.
 int collect(queue& in, native* out, int room) {
     forget_closed(in);
+    auto files = to_poll(in);
+    ::poll(files.data(), files.size(), 0);
     int used = 0;
     std::vector<entry> reported;
-    for (auto each = in.entries.begin(); each != in.entries.end() && used < room;) {
-        ::pollfd file{static_cast<int>(each->asked.ident), poll_bits(each->asked), 0};
-        if (!each->enabled || (!each->planted && (::poll(&file, 1, 0) <= 0 || file.revents == 0))) {
-            ++each;
+    std::vector<entry> others;
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        const auto& each = in.entries[i];
+        if (used == room || (files[i].revents == 0 && !each.planted)) {
+            others.push_back(each);
             continue;
         }
-        out[used++] = each->planted ? each->asked : seen(*each, file.revents);
-        if ((each->asked.flags & EV_ONESHOT) == 0) {
-            reported.push_back(*each);
+        out[used++] = each.planted ? each.asked : seen(each, files[i].revents);
+        if ((each.asked.flags & EV_ONESHOT) == 0) {
+            reported.push_back(each);
         }
-        each = in.entries.erase(each);
     }
-    in.entries.insert(in.entries.end(), reported.begin(), reported.end());
+    others.insert(others.end(), reported.begin(), reported.end());
+    in.entries = std::move(others);
     return used;
 }
 
-// Sleeps until something may be ready. False: time is up, or errno.
-bool sleep_for(const queue& in, const ::timespec* limit, const std::chrono::steady_clock::time_point begin,
-               int& result) {
-    std::vector<::pollfd> files;
-    for (const auto& each : in.entries) {
-        if (each.enabled) {
-            files.push_back({static_cast<int>(each.asked.ident), poll_bits(each.asked), 0});
-        }
-    }
+// Sleeps until something may be ready: above 0. Else time is up, or -1 and errno.
+int sleep_for(const queue& in, const ::timespec* limit, std::chrono::steady_clock::time_point begin) {
+    auto files = to_poll(in);
     ::timespec left{};
     if (limit != nullptr) {
         const auto whole = std::chrono::seconds(limit->tv_sec) + std::chrono::nanoseconds(limit->tv_nsec);
         const auto rest = std::max(std::chrono::nanoseconds(0), whole - (std::chrono::steady_clock::now() - begin));
         left = {static_cast<::time_t>(rest.count() / 1'000'000'000), static_cast<long>(rest.count() % 1'000'000'000)};
     }
-    result = ::ppoll(files.data(), files.size(), limit != nullptr ? &left : nullptr, nullptr);
-    return result > 0;
+    return ::ppoll(files.data(), files.size(), limit != nullptr ? &left : nullptr, nullptr);
 }
 
 int answer(int fd, const native* changes, int number, native* out, int room, const ::timespec* limit) {
@@ -247,8 +257,7 @@ int answer(int fd, const native* changes, int number, native* out, int room, con
             }
             now = found->second;
         }
-        int slept = 0;
-        if (!sleep_for(now, limit, begin, slept)) {
+        if (const int slept = sleep_for(now, limit, begin); slept <= 0) {
             return slept;
         }
     }
