@@ -144,6 +144,7 @@ std::span<const kevent> kqueue::control(std::span<const kevent> changes, std::si
     int to_make = count_of(changes.size(), "changes");
     state_->take(changes);
     state_->make_room(max_events);
+    state_->events.reserve(max_events); // nothing may fail once they are taken
     if (max_events == 0) {
         limit = clock::duration::zero();
     }
@@ -171,37 +172,49 @@ std::span<const kqueue::refused> kqueue::apply(std::span<const kevent> changes) 
     const int queue = fileno();
     count_of(changes.size(), "changes");
     state_->refusals.clear();
+    state_->refusals.reserve(changes.size()); // nothing may fail once they are made
     state_->take(changes);
-    const ::timespec at_once{};
     // Each change is answered, so all are made; with room for just the answers, no event is taken.
     for (auto& change : state_->changes) {
         change.flags |= EV_RECEIPT;
     }
-    state_->make_room(changes.size());
-    const int room = static_cast<int>(changes.size());
-    int answers = 0;
-    do {
-        answers = sys::kevent(queue, state_->changes.data(), room, state_->buffer.data(), room, &at_once);
-    } while (answers < 0 && errno == EINTR);
+    state_->make_room(std::min(changes.size(), sys::most_answers));
+    for (std::size_t made = 0; made < changes.size(); made += sys::most_answers) {
+        apply_part(queue, changes, made, std::min(changes.size() - made, sys::most_answers));
+    }
+    return state_->refusals;
+}
+
+void kqueue::apply_part(int queue, std::span<const kevent> changes, std::size_t first, std::size_t count) {
+    const ::timespec at_once{};
+    const int room = static_cast<int>(count);
+    errno = 0; // libkqueue: about an entry that it has already it answers what stands here
+    int answers = sys::kevent(queue, state_->changes.data() + first, room, state_->buffer.data(), room, &at_once);
+    if (answers < 0 && errno == EINTR) {
+        answers = 0; // interrupted, it has made them all, and had nothing to answer
+    }
     if (answers < 0) {
-        throw_errno("kevent(fd " + std::to_string(queue) + ", " + std::to_string(room) + " changes)");
+        throw_errno("kevent(fd " + std::to_string(queue) + ", " + std::to_string(changes.size()) + " changes)");
     }
     // In order; but OpenBSD leaves an answer out now and then.
-    auto asked = changes.begin();
+    const auto part = changes.subspan(first, count);
+    auto asked = part.begin();
     for (const auto& native : std::span(state_->buffer).first(static_cast<std::size_t>(answers))) {
         const auto answer = sys::from_native(native);
-        asked = std::find_if(asked, changes.end(), [&answer](const kevent& change) {
+        if (!has(answer.flags, kq_flag::error)) {
+            continue; // an event
+        }
+        asked = std::find_if(asked, part.end(), [&answer](const kevent& change) {
             return change.ident == answer.ident && change.filter == answer.filter;
         });
-        if (asked == changes.end()) {
-            break; // an event, not an answer: libkqueue appends them
+        if (asked == part.end()) {
+            break;
         }
         if (answer.failed()) {
             state_->refusals.push_back({*asked, {static_cast<int>(answer.data), std::system_category()}});
         }
         ++asked;
     }
-    return state_->refusals;
 }
 
 void kqueue::on_interrupt(interrupt_hook hook) noexcept {

@@ -10,6 +10,7 @@
 #include "lib/sys/sys.hpp"
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <type_traits>
 
@@ -32,6 +33,9 @@ namespace pollux::inline POLLUX_ABI::sys {
     return fd;
 #endif
 }
+
+/// How many changes are answered in one call: libkqueue cuts the room to this.
+inline constexpr std::size_t most_answers = 512;
 
 /// libkqueue's descriptor tells nobody that it has events.
 #ifdef LIBKQUEUE

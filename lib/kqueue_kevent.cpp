@@ -42,7 +42,12 @@ std::string notes_text(kq_filter filter, kq_notes notes) {
     switch (filter) {
     case kq_filter::read:
     case kq_filter::write:
+#ifdef EVFILT_EXCEPT
+    case kq_filter::except:
+#endif
         return to_string(notes.as<kq_io_note>());
+    case kq_filter::timer:
+        return to_string(notes.as<kq_timer_note>());
     case kq_filter::vnode:
         return to_string(notes.as<kq_vnode_note>());
     case kq_filter::proc:
@@ -94,21 +99,40 @@ std::span<const flag_name> flag_names(kq_flag) noexcept {
 }
 
 std::span<const flag_name> flag_names(kq_io_note) noexcept {
-#ifdef NOTE_LOWAT
-    static constexpr std::array names{flag_name{bits(NOTE_LOWAT), "LOWAT"}};
-    return names;
-#else
-    return {};
+    static constexpr std::array names{
+#ifdef NOTE_OOB
+        flag_name{bits(NOTE_OOB), "OOB"},
 #endif
+        flag_name{bits(NOTE_LOWAT), "LOWAT"},
+    };
+    return names;
 }
 
 std::span<const flag_name> flag_names(kq_vnode_note) noexcept {
     static constexpr std::array names{
-        flag_name{bits(NOTE_DELETE), "DELETE"}, flag_name{bits(NOTE_WRITE), "WRITE"},
-        flag_name{bits(NOTE_EXTEND), "EXTEND"}, flag_name{bits(NOTE_ATTRIB), "ATTRIB"},
-        flag_name{bits(NOTE_LINK), "LINK"},     flag_name{bits(NOTE_RENAME), "RENAME"},
+        flag_name{bits(NOTE_DELETE), "DELETE"},
+        flag_name{bits(NOTE_WRITE), "WRITE"},
+        flag_name{bits(NOTE_EXTEND), "EXTEND"},
+        flag_name{bits(NOTE_ATTRIB), "ATTRIB"},
+        flag_name{bits(NOTE_LINK), "LINK"},
+        flag_name{bits(NOTE_RENAME), "RENAME"},
 #ifdef NOTE_REVOKE
         flag_name{bits(NOTE_REVOKE), "REVOKE"},
+#endif
+#ifdef NOTE_TRUNCATE
+        flag_name{bits(NOTE_TRUNCATE), "TRUNCATE"},
+#endif
+#ifdef NOTE_OPEN
+        flag_name{bits(NOTE_OPEN), "OPEN"},
+#endif
+#ifdef NOTE_CLOSE
+        flag_name{bits(NOTE_CLOSE), "CLOSE"},
+#endif
+#ifdef NOTE_CLOSE_WRITE
+        flag_name{bits(NOTE_CLOSE_WRITE), "CLOSE_WRITE"},
+#endif
+#ifdef NOTE_READ
+        flag_name{bits(NOTE_READ), "READ"},
 #endif
     };
     return names;
@@ -116,8 +140,12 @@ std::span<const flag_name> flag_names(kq_vnode_note) noexcept {
 
 std::span<const flag_name> flag_names(kq_proc_note) noexcept {
     static constexpr std::array names{
-        flag_name{bits(NOTE_EXIT), "EXIT"},         flag_name{bits(NOTE_FORK), "FORK"},
+        flag_name{bits(NOTE_EXIT), "EXIT"},
+        flag_name{bits(NOTE_FORK), "FORK"},
         flag_name{bits(NOTE_EXEC), "EXEC"},
+#ifdef NOTE_EXITSTATUS
+        flag_name{bits(NOTE_EXITSTATUS), "EXITSTATUS"},
+#endif
 #ifdef NOTE_TRACK
         flag_name{bits(NOTE_TRACK), "TRACK"},
 #endif
@@ -126,6 +154,32 @@ std::span<const flag_name> flag_names(kq_proc_note) noexcept {
 #endif
 #ifdef NOTE_TRACKERR
         flag_name{bits(NOTE_TRACKERR), "TRACKERR"},
+#endif
+    };
+    return names;
+}
+
+// A unit that is counted as 3 before those of one bit; one that is 0 has no text.
+std::span<const flag_name> flag_names(kq_timer_note) noexcept {
+    static constexpr std::array names {
+#ifdef NOTE_NSECONDS
+        flag_name{bits(NOTE_NSECONDS), "NSECONDS"},
+#endif
+#ifdef NOTE_USECONDS
+            flag_name{bits(NOTE_USECONDS), "USECONDS"},
+#endif
+#ifdef NOTE_SECONDS
+            flag_name{bits(NOTE_SECONDS), "SECONDS"},
+#endif
+#ifdef NOTE_MSECONDS
+            flag_name{bits(NOTE_MSECONDS), "MSECONDS"},
+#endif
+#if defined(NOTE_ABSTIME)
+            flag_name{bits(NOTE_ABSTIME), "ABSTIME"},
+#elif defined(NOTE_ABSOLUTE)
+        flag_name{bits(NOTE_ABSOLUTE), "ABSOLUTE"},
+#else
+        flag_name{0, ""},
 #endif
     };
     return names;

@@ -34,11 +34,16 @@ constexpr std::array filters {
 };
 constexpr bool tells_urgent_data = filters.size() > 2;
 
+constexpr interest interest_of(kq_filter filter) noexcept {
+    const auto* const found = std::ranges::find(filters, filter, &watched_filter::filter);
+    return found == filters.end() ? interest::none : found->interest;
+}
+
 // EOF with an errno is an error. Without one it is the peer's half-close if a socket is read, and a pipe that nobody reads
 // if a pipe is written; a pipe without a writer, and a socket that sends no more, show in the next read or write.
 readiness to_readiness(const kevent& seen, bool is_socket) noexcept {
     const bool eof = has(seen.flags, kq_flag::eof);
-    const bool failed = eof && seen.fflags.raw() != 0;
+    const bool failed = (eof && seen.fflags.raw() != 0) || has(seen.flags, kq_flag::error);
     if (seen.filter == kq_filter::read) {
         return readiness::readable | (eof && is_socket ? readiness::peer_closed : readiness::none) |
                (failed ? readiness::error : readiness::none);
@@ -73,7 +78,7 @@ public:
 private:
     struct entry {
         std::uint64_t token = 0;
-        std::uint32_t batch = 0; // the last one that it was in, and where
+        std::uint64_t batch = 0; // the last one that it was in, and where; as 32 bits it would come round
         std::uint32_t place = 0;
         interest wanted = interest::none; // what the kernel has entries for, and `broken`
         bool is_socket = false;
@@ -86,78 +91,89 @@ private:
         if (place >= entries_.size()) {
             entries_.resize(std::max(place + 1, 2 * entries_.size()));
         }
-        broken_.reserve(broken_.size() + 1);
         of(fd).is_socket = is_socket;
         // libkqueue keeps the entries of a descriptor that was closed, and adding to them does nothing.
         drop_filters(fd, interest::readable | interest::writable | interest::priority);
-        change(fd, wanted, token);
+        watch(fd, wanted, token);
     }
 
     void do_modify(int fd, interest wanted, std::uint64_t token) override {
-        broken_.reserve(broken_.size() + 1);
         const auto dropped = of(fd).wanted & ~wanted;
+        watch(fd, wanted, token);
         drop_filters(fd, dropped);
-        of(fd).wanted = of(fd).wanted & wanted;
-        change(fd, wanted, token);
     }
 
     void do_remove(int fd) override {
-        drop_filters(fd, of(fd).wanted);
-        mend(fd);
+        const auto dropped = of(fd).wanted;
+        set_broken(fd, false);
         of(fd) = {};
+        drop_filters(fd, dropped);
     }
 
     std::size_t do_wait(std::span<event> events, timeout limit) override {
-        // Broken pipes are always ready, and leave room for the others in turn.
-        std::size_t used = 0;
-        const auto first = broken_.empty() ? 0 : next_broken_++ % broken_.size();
-        const auto shown = std::min(broken_.size(), (events.size() + 1) / 2);
-        for (; used < shown; ++used) {
-            const auto& known = of(broken_[(first + used) % broken_.size()]);
-            events[used] = {known.token, readiness::writable | readiness::error};
-        }
-        if (used == events.size()) {
-            return used;
-        }
-        if (used > 0) {
-            limit = timeout(clock::duration::zero());
-        }
+        // Broken pipes are always ready: half of the room is theirs, and of the odd place every other one.
         ++batch_;
-        for (const auto& seen : native_.control(no_changes, events.size() - used, limit)) {
-            auto& known = of(static_cast<int>(seen.ident));
-            const auto ready = to_readiness(seen, known.is_socket);
-            if (known.batch == batch_) {
-                events[known.place].readiness |= ready; // its other direction
-                continue;
-            }
-            known.batch = batch_;
-            known.place = static_cast<std::uint32_t>(used);
-            events[used++] = {known.token, ready};
+        const auto theirs = std::min<std::size_t>(broken_.size(), (events.size() + batch_ % 2) / 2);
+        auto used = take(events.first(events.size() - theirs), broken_.empty() ? limit : clock::duration::zero());
+        for (std::size_t left = broken_.size(); left > 0 && used < events.size(); --left) {
+            const auto& known = of(broken_[next_broken_++ % broken_.size()]);
+            events[used++] = {known.token, readiness::writable | readiness::error};
         }
+        return used;
+    }
+
+    // What the kernel reports. It is silent about what is not registered; if it is not (somebody else may have the
+    // queue's descriptor), that ends here, and the wait begins anew.
+    std::size_t take(std::span<event> events, timeout limit) {
+        std::size_t used = 0;
+        do {
+            changes_.clear();
+            for (const auto& seen : native_.control(no_changes, events.size(), limit)) {
+                auto* const known = seen.ident < entries_.size() ? &entries_[seen.ident] : nullptr;
+                if (known == nullptr || !has(known->wanted, interest_of(seen.filter))) {
+                    changes_.push_back({.ident = seen.ident, .filter = seen.filter, .flags = kq_flag::remove});
+                    continue;
+                }
+                const auto ready = to_readiness(seen, known->is_socket);
+                if (known->batch == batch_) {
+                    events[known->place].readiness |= ready; // its other direction
+                    continue;
+                }
+                known->batch = batch_;
+                known->place = static_cast<std::uint32_t>(used);
+                events[used++] = {known->token, ready};
+            }
+            if (!changes_.empty()) {
+                static_cast<void>(native_.apply(changes_));
+            }
+        } while (used == 0 && !changes_.empty());
         return used;
     }
 
     [[nodiscard]] int do_fileno() const override { return sys::queue_is_pollable ? native_.fileno() : -1; }
 
     // Every wanted filter is asked for again, known or not: the answer tells when the descriptor was closed meanwhile.
-    void change(int fd, interest wanted, std::uint64_t token) {
+    // When one is refused, everything is as it was.
+    void watch(int fd, interest wanted, std::uint64_t token) {
+        broken_.reserve(broken_.size() + 1);
         changes_.clear();
         for (const auto& [bit, filter, notes] : filters) {
             if (has(wanted, bit)) {
                 changes_.push_back(kevent_of(fd, filter, kq_flag::add | kq_flag::enable, notes));
             }
         }
-        mend(fd);
-        for (const auto& [refused, error] : native_.apply(changes_)) {
-            if (refused.filter == kq_filter::write && !of(fd).is_socket && is_broken_pipe(fd, error.value())) {
-                of(fd).broken = true;
-                broken_.push_back(fd);
+        bool broken = false;
+        for (const auto& refused : native_.apply(changes_)) {
+            if (refused.change.filter == kq_filter::write && !of(fd).is_socket &&
+                is_broken_pipe(fd, refused.error.value())) {
+                broken = true;
                 continue;
             }
-            const auto had = of(fd).wanted;
-            drop_filters(fd, wanted & ~had);
-            throw std::system_error(error, "kevent(fd " + std::to_string(fd) + ", " + to_string(refused.filter) + ")");
+            const auto [change, error] = refused; // the next line ends it
+            drop_filters(fd, wanted & ~of(fd).wanted);
+            throw std::system_error(error, "kevent(fd " + std::to_string(fd) + ", " + to_string(change.filter) + ")");
         }
+        set_broken(fd, broken);
         of(fd).wanted = wanted;
         of(fd).token = token;
     }
@@ -168,7 +184,8 @@ private:
         return (error == EPIPE || error == EBADF) && sys::fstat(fd, &about) == 0 && S_ISFIFO(about.st_mode);
     }
 
-    // What the kernel has not, or no more (closed: EBADF, ENOENT), is gone as it should be.
+    // What the kernel has not, or no more (closed: EBADF, ENOENT), is gone as it should be. So is everything in the child of
+    // a fork, which has no queue; and what a failing kernel keeps ends in take().
     void drop_filters(int fd, interest dropped) {
         changes_.clear();
         for (const auto& [bit, filter, notes] : filters) {
@@ -176,16 +193,20 @@ private:
                 changes_.push_back(kevent_of(fd, filter, kq_flag::remove, notes));
             }
         }
-        if (!changes_.empty()) {
+        try {
             static_cast<void>(native_.apply(changes_));
+        } catch (const std::system_error&) { // NOLINT(bugprone-empty-catch): see above
         }
     }
 
-    void mend(int fd) noexcept {
-        if (of(fd).broken) {
-            of(fd).broken = false;
+    // There is room in broken_.
+    void set_broken(int fd, bool broken) noexcept {
+        if (of(fd).broken && !broken) {
             std::erase(broken_, fd);
+        } else if (!of(fd).broken && broken) {
+            broken_.push_back(fd);
         }
+        of(fd).broken = broken;
     }
 
     [[nodiscard]] entry& of(int fd) noexcept { return entries_[static_cast<std::size_t>(fd)]; }
@@ -194,7 +215,7 @@ private:
     std::vector<entry> entries_; // by descriptor
     std::vector<int> broken_;
     std::size_t next_broken_ = 0;
-    std::uint32_t batch_ = 0;
+    std::uint64_t batch_ = 0;
     std::vector<kevent> changes_;
 };
 

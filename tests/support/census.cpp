@@ -23,7 +23,7 @@ std::vector<std::string> list(const char* path) {
     if (folder == nullptr) {
         return names;
     }
-    const std::string own = std::to_string(::dirfd(folder));
+    const std::string own = std::to_string(dirfd(folder));
     while (const auto* entry = ::readdir(folder)) {
         const std::string name = entry->d_name;
         if (name != "." && name != ".." && !(name == own && std::string(path) == "/proc/self/fd")) {

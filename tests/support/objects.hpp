@@ -214,7 +214,7 @@ inline pollux::readiness expected_of(short truth, pollux::interest wanted, pollu
 inline pollux::readiness allowed_differences([[maybe_unused]] pollux::mechanism kind,
                                              [[maybe_unused]] const object& what) {
 #ifdef POLLUX_LIBKQUEUE
-    // libkqueue is an emulation. It takes a socket's error (SO_ERROR) when it looks, so that the next look finds none, says
+    // libkqueue: it takes a socket's error (SO_ERROR) when it looks, so that the next look finds none, says
     // EOF of sockets that have never been connected, and forgets it while there is data if writing is watched as well.
     struct difference {
         std::string_view of;
@@ -222,12 +222,16 @@ inline pollux::readiness allowed_differences([[maybe_unused]] pollux::mechanism 
     };
     using enum pollux::readiness;
     static constexpr difference known[] = {
+#ifdef POLLUX_SEAM
+        {"udp, refused", error}, // a BSD's kernel, emulated: ready, and no errno unless the stream is over
+#else
         {"unix, data, half-closed", peer_closed},
         {"tcp, data, half-closed", peer_closed},
         {"tcp, reset", error},
         {"tcp, refused", error},
         {"tcp, never connected", peer_closed},
         {"udp, refused", readable | error | peer_closed},
+#endif
     };
     for (const auto& [of, bits] : known) {
         if (kind == pollux::mechanism::kqueue && what.name == of) {

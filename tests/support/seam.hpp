@@ -269,6 +269,9 @@ public:
     }
 
 private:
+    static std::int64_t number_of() {
+        return 0;
+    }
     template <class First, class... Rest>
     static std::int64_t number_of(First first, Rest...) {
         if constexpr (std::is_integral_v<First>) {

@@ -92,6 +92,7 @@ public:
         private:
             struct state;
             kqueue(control_fd&& control, std::unique_ptr<state> made) noexcept;
+            void apply_part(int queue, std::span<const kevent> changes, std::size_t first, std::size_t count);
             template <class R>
             static std::vector<kevent> collected(R& changes) {
                 std::vector<kevent> all;

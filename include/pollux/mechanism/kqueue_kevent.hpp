@@ -94,11 +94,14 @@ enum class kq_flag : detail::native_flags {
 };
 [[nodiscard]] POLLUX_API std::span<const flag_name> flag_names(kq_flag) noexcept;
 
-/// Notes of read and write.
+/// Notes of read and write, and of except where there is that.
 enum class kq_io_note : detail::native_notes {
     none = 0,
 #ifdef NOTE_LOWAT
     lowat = NOTE_LOWAT, ///< `data` is the low-water mark
+#endif
+#ifdef NOTE_OOB
+    oob = NOTE_OOB, ///< except: urgent data
 #endif
 };
 [[nodiscard]] POLLUX_API std::span<const flag_name> flag_names(kq_io_note) noexcept;
@@ -115,6 +118,21 @@ enum class kq_vnode_note : detail::native_notes {
 #ifdef NOTE_REVOKE
     revoke = NOTE_REVOKE,
 #endif
+#ifdef NOTE_TRUNCATE
+    truncate = NOTE_TRUNCATE,
+#endif
+#ifdef NOTE_OPEN
+    open = NOTE_OPEN,
+#endif
+#ifdef NOTE_CLOSE
+    close = NOTE_CLOSE,
+#endif
+#ifdef NOTE_CLOSE_WRITE
+    close_write = NOTE_CLOSE_WRITE,
+#endif
+#ifdef NOTE_READ
+    read = NOTE_READ,
+#endif
 };
 [[nodiscard]] POLLUX_API std::span<const flag_name> flag_names(kq_vnode_note) noexcept;
 
@@ -124,6 +142,9 @@ enum class kq_proc_note : detail::native_notes {
     exit = static_cast<detail::native_notes>(NOTE_EXIT),
     fork = NOTE_FORK,
     exec = NOTE_EXEC,
+#ifdef NOTE_EXITSTATUS
+    exitstatus = NOTE_EXITSTATUS, ///< macOS: the wait status in `data`, which the others give unasked
+#endif
 #ifdef NOTE_PCTRLMASK
     pctrlmask = static_cast<detail::native_notes>(NOTE_PCTRLMASK), ///< internal
 #endif
@@ -141,6 +162,29 @@ enum class kq_proc_note : detail::native_notes {
 #endif
 };
 [[nodiscard]] POLLUX_API std::span<const flag_name> flag_names(kq_proc_note) noexcept;
+
+/// Notes of timer: the unit of `data`, milliseconds without one. NetBSD and OpenBSD count the units, so only one can be given.
+enum class kq_timer_note : detail::native_notes {
+    none = 0,
+#ifdef NOTE_SECONDS
+    seconds = NOTE_SECONDS,
+#endif
+#ifdef NOTE_MSECONDS
+    mseconds = NOTE_MSECONDS,
+#endif
+#ifdef NOTE_USECONDS
+    useconds = NOTE_USECONDS,
+#endif
+#ifdef NOTE_NSECONDS
+    nseconds = NOTE_NSECONDS,
+#endif
+#if defined(NOTE_ABSTIME)
+    absolute = NOTE_ABSTIME, ///< `data` is a point in time of the system's clock
+#elif defined(NOTE_ABSOLUTE)
+    absolute = NOTE_ABSOLUTE, ///< `data` is a point in time of the system's clock
+#endif
+};
+[[nodiscard]] POLLUX_API std::span<const flag_name> flag_names(kq_timer_note) noexcept;
 
 #ifdef NOTE_LINKUP
 /// Notes of netdev.
