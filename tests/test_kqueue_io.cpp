@@ -289,7 +289,7 @@ TEST_CASE("kqueue: a closed descriptor's entries go; its number starts anew", "[
     make(queue, kevent_of(again, kq_filter::read, kq_flag::remove));
 }
 
-TEST_CASE("kqueue: another thread's change ends a wait, and each event goes to one of those who wait [GEN-25]",
+TEST_CASE("kqueue: another thread's change ends a wait, and each event goes to one of those who wait",
           "[kqueue][threads]") {
     const pipe_pair pipe;
     kqueue queue;
