@@ -12,8 +12,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 namespace pollux::inline POLLUX_ABI::detail {
@@ -58,10 +60,10 @@ readiness to_readiness(const kevent& seen, bool is_socket) noexcept {
 ::mode_t kind_of(int fd) {
     struct ::stat about {};
     if (sys::fstat(fd, &about) != 0) {
-        throw_errno("add(fd " + std::to_string(fd) + "): it is not open");
+        throw_errno("kqueue: fd " + std::to_string(fd) + " is not open");
     }
     if (S_ISREG(about.st_mode) || S_ISDIR(about.st_mode)) {
-        throw_errno(EPERM, "add(fd " + std::to_string(fd) + "): regular files and directories are always ready");
+        throw_errno(EPERM, "kqueue: fd " + std::to_string(fd) + " is a regular file or a directory, always ready");
     }
     return about.st_mode;
 }
@@ -85,6 +87,12 @@ private:
         bool broken = false; // a pipe that cannot be watched for writing, for it has no reader
     };
 
+    using file_id = std::pair<::dev_t, ::ino_t>;
+    struct broken_pipe {
+        int fd;
+        file_id file;
+    };
+
     void do_add(int fd, interest wanted, std::uint64_t token) override {
         const bool is_socket = S_ISSOCK(kind_of(fd));
         const auto place = static_cast<std::size_t>(fd);
@@ -98,6 +106,7 @@ private:
     }
 
     void do_modify(int fd, interest wanted, std::uint64_t token) override {
+        of(fd).is_socket = S_ISSOCK(kind_of(fd)); // the number may be somebody else's by now
         const auto dropped = of(fd).wanted & ~wanted;
         watch(fd, wanted, token);
         drop_filters(fd, dropped);
@@ -105,7 +114,7 @@ private:
 
     void do_remove(int fd) override {
         const auto dropped = of(fd).wanted;
-        set_broken(fd, false);
+        set_broken(fd, {});
         of(fd) = {};
         drop_filters(fd, dropped);
     }
@@ -113,11 +122,17 @@ private:
     std::size_t do_wait(std::span<event> events, timeout limit) override {
         // Broken pipes are always ready: half of the room is theirs, and of the odd place every other one.
         ++batch_;
+        forget_closed_pipes();
         const auto theirs = std::min<std::size_t>(broken_.size(), (events.size() + batch_ % 2) / 2);
         auto used = take(events.first(events.size() - theirs), broken_.empty() ? limit : clock::duration::zero());
         for (std::size_t left = broken_.size(); left > 0 && used < events.size(); --left) {
-            const auto& known = of(broken_[next_broken_++ % broken_.size()]);
-            events[used++] = {known.token, readiness::writable | readiness::error};
+            const auto& known = of(broken_[next_broken_++ % broken_.size()].fd);
+            constexpr auto what = readiness::writable | readiness::error;
+            if (known.batch == batch_) {
+                events[known.place].readiness |= what; // it is watched for reading too
+            } else {
+                events[used++] = {known.token, what};
+            }
         }
         return used;
     }
@@ -162,12 +177,13 @@ private:
                 changes_.push_back(kevent_of(fd, filter, kq_flag::add | kq_flag::enable, notes));
             }
         }
-        bool broken = false;
+        std::optional<file_id> broken;
         for (const auto& refused : native_.apply(changes_)) {
-            if (refused.change.filter == kq_filter::write && !of(fd).is_socket &&
-                is_broken_pipe(fd, refused.error.value())) {
-                broken = true;
-                continue;
+            if (refused.change.filter == kq_filter::write && !of(fd).is_socket && tells_broken(refused.error.value())) {
+                broken = file_of(fd);
+                if (broken) {
+                    continue;
+                }
             }
             const auto [change, error] = refused; // the next line ends it
             drop_filters(fd, wanted & ~of(fd).wanted);
@@ -179,9 +195,13 @@ private:
     }
 
     // NetBSD says EBADF, others EPIPE.
-    static bool is_broken_pipe(int fd, int error) noexcept {
+    static bool tells_broken(int error) noexcept { return error == EPIPE || error == EBADF; }
+
+    // Which pipe that is; none when it is closed, or no pipe.
+    static std::optional<file_id> file_of(int fd) noexcept {
         struct ::stat about {};
-        return (error == EPIPE || error == EBADF) && sys::fstat(fd, &about) == 0 && S_ISFIFO(about.st_mode);
+        const bool is_pipe = sys::fstat(fd, &about) == 0 && S_ISFIFO(about.st_mode);
+        return is_pipe ? std::optional(file_id(about.st_dev, about.st_ino)) : std::nullopt;
     }
 
     // What the kernel has not, or no more (closed: EBADF, ENOENT), is gone as it should be. So is everything in the child of
@@ -199,21 +219,30 @@ private:
         }
     }
 
+    // As the kernel would.
+    void forget_closed_pipes() noexcept {
+        std::erase_if(broken_, [this](const broken_pipe& each) {
+            of(each.fd).broken = file_of(each.fd) == each.file;
+            return !of(each.fd).broken;
+        });
+    }
+
     // There is room in broken_.
-    void set_broken(int fd, bool broken) noexcept {
-        if (of(fd).broken && !broken) {
-            std::erase(broken_, fd);
-        } else if (!of(fd).broken && broken) {
-            broken_.push_back(fd);
+    void set_broken(int fd, std::optional<file_id> file) noexcept {
+        if (of(fd).broken) {
+            std::erase_if(broken_, [fd](const broken_pipe& each) { return each.fd == fd; });
         }
-        of(fd).broken = broken;
+        if (file) {
+            broken_.push_back({fd, *file});
+        }
+        of(fd).broken = file.has_value();
     }
 
     [[nodiscard]] entry& of(int fd) noexcept { return entries_[static_cast<std::size_t>(fd)]; }
 
     kqueue native_;
     std::vector<entry> entries_; // by descriptor
-    std::vector<int> broken_;
+    std::vector<broken_pipe> broken_;
     std::size_t next_broken_ = 0;
     std::uint64_t batch_ = 0;
     std::vector<kevent> changes_;

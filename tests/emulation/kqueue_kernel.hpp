@@ -6,7 +6,9 @@
 // wrongly. What that proves and does not is in tests/README.md.
 #pragma once
 
+#include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <vector>
 

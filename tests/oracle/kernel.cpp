@@ -11,6 +11,14 @@ namespace {
 constexpr auto everything = std::numeric_limits<std::uint64_t>::max();
 }
 
+bool kernel::same_inode(int a, int b) const {
+    if (a < 0 || b < 0 || a == b) {
+        return a == b;
+    }
+    const bool pipe = at(a).what == kind::pipe_reader || at(a).what == kind::pipe_writer;
+    return (pipe && at(a).peer == b) || (at(a).what == kind::event && at(b).what == kind::event);
+}
+
 unsigned kernel::mask_of(int file) const {
     const auto& one = at(file);
     const auto when = [](bool yes, unsigned mask) { return yes ? mask : 0U; };

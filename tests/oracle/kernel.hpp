@@ -35,6 +35,8 @@ public:
     [[nodiscard]] int file_of(int slot) const { return slot < 0 ? -1 : table_[static_cast<std::size_t>(slot)]; }
     [[nodiscard]] bool alive(int file) const { return file >= 0 && at(file).references > 0; }
     [[nodiscard]] kind kind_of(int file) const { return at(file).what; }
+    /// What fstat(2) does not tell apart: both ends of a pipe, all eventfds.
+    [[nodiscard]] bool same_inode(int a, int b) const;
     [[nodiscard]] unsigned mask_of(int file) const;
     /// What a read would get.
     [[nodiscard]] std::uint64_t bytes_in(int file) const { return at(file).bytes; }

@@ -27,6 +27,8 @@ struct traits {
     bool keeps_leftovers; ///< one look serves several waits when there is little room
     bool hangup_writes;   ///< a hang-up makes writable, also for who asked for that alone
     bool opens_at_modify; ///< a number that is not open when a modify reaches the kernel stays silent
+    bool ends_at_close;   ///< the kernel forgets a number that is closed, until a modify
+    bool splits;          ///< where the room ends, one direction may come now and the other one with the next wait
 };
 /// The mechanism's row. Throws std::logic_error when nobody has written it.
 [[nodiscard]] const traits& traits_of(pollux::mechanism which);
