@@ -140,6 +140,10 @@ signal_registration reactor::on_signal(int number, callback<void(const signal_in
     return core_->on_signal(number, std::move(handler), where);
 }
 
+child_registration reactor::on_exit(int pid, callback<void(const exit_status&)> handler, source_location where) {
+    return core_->children.on_exit(pid, std::move(handler), where);
+}
+
 bool reactor::post(callback<void()> work, source_location where) {
     detail::expect_handler(work, "reactor::post");
     return core_->box->post(std::move(work), where);

@@ -105,6 +105,16 @@ inline constexpr bool has_abstract_names = false;
 inline constexpr bool has_large_sets = false;
 #endif
 
+/// waitid(2) for one child, by pidfd where that is not negative.
+[[nodiscard]] inline int wait_for_child(int pid, [[maybe_unused]] int pidfd, ::siginfo_t& info, int options) noexcept {
+#ifdef __linux__
+    if (pidfd >= 0) {
+        return sys::waitid(P_PIDFD, static_cast<::id_t>(pidfd), &info, options);
+    }
+#endif
+    return sys::waitid(P_PID, static_cast<::id_t>(pid), &info, options);
+}
+
 /// Takes a signal that is pending and blocked in this thread back.
 inline void discard_pending(int number) noexcept {
     ::sigset_t set;
