@@ -34,6 +34,9 @@
 #include <pthread.h>
 #include <sys/event.h>
 #endif
+#ifdef __APPLE__
+#include <crt_externs.h>
+#endif
 #ifdef __linux__
 #include <sched.h>
 #include <sys/epoll.h>
@@ -52,6 +55,15 @@ using resource_name = ::__rlimit_resource; // an enumeration for C++ alone
 #else
 using resource_name = int;
 #endif
+
+/// The process's own, as execve(2) takes it.
+[[nodiscard]] inline char** environment() noexcept {
+#ifdef __APPLE__
+    return *::_NSGetEnviron(); // a library cannot name the variable there
+#else
+    return ::environ;
+#endif
+}
 
 /// The end of a child that could not become the program it was made for; runs nothing that its parent has registered.
 [[noreturn]] inline void end_child(int status) noexcept {
