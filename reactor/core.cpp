@@ -22,6 +22,7 @@ core::core(const reactor_options& options)
     : driver(make_readiness_driver(*this, options.mechanism ? *options.mechanism : default_mechanism(), options.time)),
       signals(*this, options.signals, box),
       children(*this, options.children),
+      files(*this),
       wheel_(slots, driver->now().time_since_epoch().count()) {
     static_cast<void>(watch_internal(box->alarm.fd(), [](core& owner, slot&, readiness) {
         owner.box->alarm.clear();

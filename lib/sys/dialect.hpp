@@ -97,6 +97,13 @@ inline void adopt_socket(int) noexcept {}
 
 #endif
 
+/// open(2) for a file that is only to be watched: on macOS that does not keep its volume mounted.
+#ifdef O_EVTONLY
+inline constexpr int open_to_watch = O_EVTONLY | O_CLOEXEC;
+#else
+inline constexpr int open_to_watch = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
+#endif
+
 #ifdef __linux__
 inline constexpr bool has_abstract_names = true;
 /// Sets of any size: the kernel's limit is the process's descriptor table.

@@ -36,17 +36,6 @@ namespace test {
     return {kind, nullptr, pollux::signal_source::automatic, children};
 }
 
-/// Turns until the condition holds; false when it does not within 20 s.
-template <class Condition>
-bool run_until(pollux::reactor& loop, Condition condition) {
-    bool late = false;
-    const auto limit = loop.after(std::chrono::seconds(20), [&] { late = true; });
-    while (!late && !condition()) {
-        static_cast<void>(loop.run_once());
-    }
-    return condition();
-}
-
 /// Children that wait for a word: they end when it is given, or when the test dies.
 class nursery {
 public:

@@ -49,15 +49,15 @@ struct process_options {
         int as;
     };
 
-    std::vector<std::string> arguments; ///< the first one is by custom the program
-    std::string
-        program; ///< empty: the first argument. Without a slash it is looked for in the PATH that the child gets
-    std::optional<std::vector<std::string>> environment; ///< "NAME=value" each; empty: ours
-    std::string directory;                               ///< to start in, and for a relative program; empty: ours
-    redirection input;
-    redirection output;
-    redirection errors;
-    std::vector<passed> descriptors; ///< beside the standard streams; nothing else of ours stays open in the child
+    std::vector<std::string> arguments{}; ///< the first one is by custom the program
+    /// Empty: the first argument. Without a slash it is looked for in the PATH that the child gets.
+    std::string program{};
+    std::optional<std::vector<std::string>> environment{}; ///< "NAME=value" each; empty: ours
+    std::string directory{};                               ///< to start in, and for a relative program; empty: ours
+    redirection input{};
+    redirection output{};
+    redirection errors{};
+    std::vector<passed> descriptors{}; ///< beside the standard streams; nothing else of ours stays open in the child
 };
 
 /// A child process, started, and held: destroying this object kills it (SIGKILL), and the reactor reaps it in the background,

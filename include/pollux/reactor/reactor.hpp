@@ -10,12 +10,14 @@
 #include <pollux/multiplexer/multiplexer.hpp>
 #include <pollux/reactor/diagnostic.hpp>
 #include <pollux/reactor/exit_status.hpp>
+#include <pollux/reactor/file_change.hpp>
 #include <pollux/reactor/poster.hpp>
 #include <pollux/reactor/registration.hpp>
 #include <pollux/reactor/signal_info.hpp>
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace pollux::inline POLLUX_ABI {
@@ -102,6 +104,15 @@ public:
     /// is ignored and must tell; EMFILE and the like.
     child_registration on_exit(int pid, callback<void(const exit_status&)> handler,
                                source_location where = source_location::current());
+
+    /// Calls `handler` for what happens to `path` of what is asked for (created … removed): to the entries of a directory, with their
+    /// names, or to a file, which need not exist yet, and which stays watched when another one takes its name. What something
+    /// is, is found out now. A file is watched through its directory, so other links to it are not. Symbolic links are followed now,
+    /// and not again. In a directory that is new in a recursive watch, something may be told as created twice. Changes that
+    /// come faster than the loop turns may be merged. Errors, with the path: ENOENT when its directory does not exist;
+    /// invalid_argument; ENOSPC and EMFILE, with the limit to raise; errc::not_supported where the kernel does not tell of files.
+    file_registration on_change(std::string path, file_events what, callback<void(const file_change&)> handler,
+                                file_options options = {}, source_location where = source_location::current());
 
     /// Queues `work` for a later turn; any thread. See poster::post.
     bool post(callback<void()> work, source_location where = source_location::current());

@@ -106,6 +106,12 @@ public:
     using registration::registration;
 };
 
+/// A handler for what happens to a file or a directory.
+class [[nodiscard]] file_registration : public registration {
+public:
+    using registration::registration;
+};
+
 /// A handler for a signal.
 class [[nodiscard]] signal_registration : public registration {
 public:
