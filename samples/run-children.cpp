@@ -9,7 +9,6 @@
 #include <csignal>
 #include <cstdio>
 #include <list>
-#include <string>
 
 using namespace pollux;
 
@@ -40,24 +39,22 @@ int main(int argc, char** argv) {
     reactor loop;
     std::list<command> all;
     int running = argc - 1;
-    signal_registration quit;
+    auto quit = loop.on_signal(SIGINT, [&] {
+        for (auto& each : all) {
+            each.child.terminate(std::chrono::seconds(1));
+        }
+    });
     for (int number = 1; number < argc; ++number) {
-        process_options what;
-        what.arguments = {"/bin/sh", "-c", argv[number]};
+        process_options what{{"/bin/sh", "-c", argv[number]}};
         what.input = redirection::null();
         what.output = redirection::piped();
         auto& made = all.emplace_back();
         made.child = process(loop, what, [&, number](const exit_status& status) {
             std::printf("%d has ended: %s\n", number, to_string(status).c_str());
-            --running == 0 ? quit.reset() : void(); // then only output is left to wait for
+            --running > 0 ? void() : quit.reset(); // then only output is left to wait for
         });
         made.output = stream(loop, made.child.take_output());
         show(made, number);
     }
-    quit = loop.on_signal(SIGINT, [&] {
-        for (auto& each : all) {
-            each.child.terminate(std::chrono::seconds(1));
-        }
-    });
     loop.run();
 }
