@@ -166,7 +166,8 @@ void file_source::state::watch_folder(file_watch& watch, const std::string& rela
 }
 
 void file_source::state::forget_folder(file_watch& watch, std::map<std::string, int>::iterator which) noexcept {
-    const auto [relative, number] = *which;
+    const std::string relative = which->first;
+    const int number = which->second;
     watch.folders.erase(which);
     const auto found = folders.find(number);
     if (found == folders.end()) {

@@ -248,7 +248,7 @@ TEST_CASE("what fails on the way is thrown with its errno and its step, and leav
     pollux::reactor loop(options_for(kind, source));
     process_options what;
     test::tally counts;
-    const auto start = [&] { process(loop, what, [alive = test::life(counts)] { alive.called(); }); };
+    const auto start = [&] { const process made(loop, what, [alive = test::life(counts)] { alive.called(); }); };
     const auto as_found = test::census::take();
     CHECK_ERROR(start(), test::system_error(EINVAL));
     what.output = redirection::piped();

@@ -48,6 +48,10 @@ extern "C" { // glibc 2.36's header does not say so itself
 }
 #endif
 
+#ifndef __APPLE__
+extern "C" char** environ; // few systems' headers declare it
+#endif
+
 namespace pollux::inline POLLUX_ABI::sys {
 
 #ifdef __GLIBC__
