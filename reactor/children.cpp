@@ -5,7 +5,7 @@
 #include <pollux/core/error.hpp>
 
 #include "lib/sys/sys.hpp"
-#include "reactor/child_table.hpp"
+#include "reactor/child_registry.hpp"
 #include "reactor/core.hpp"
 
 #include <cerrno>
@@ -22,10 +22,10 @@ child::~child() {
         if (answers == child_owner::process) {
             sys::kill(pid, SIGKILL);
         }
-        child_table::give_up(pid);
+        child_registry::give_up(pid);
         if (answers != child_owner::user) {
-            child_table::abandon(pid);
-            child_table::sweep();
+            child_registry::abandon(pid);
+            child_registry::sweep();
         }
     }
     owner.children.left();
@@ -37,17 +37,17 @@ child_registration children::on_exit(int pid, callback<void(const exit_status&)>
     if (pid <= 0) {
         throw_errno(ECHILD, text + ": not the number of one process");
     }
-    const int ended_already = child_table::has_ended(pid);
+    const int ended_already = child_registry::has_ended(pid);
     if (ended_already < 0) {
         throw_errno(text + ": no child of this process, or reaped already");
     }
-    child_table::claim(pid);
+    child_registry::claim(pid);
     slot_index index = no_slot;
     try {
         index = owner_.add_socket(unique_fd(), &children::deliver, where);
         owner_.slots.head(index).as.socket.extra = new child(owner_, index, pid);
     } catch (...) {
-        child_table::give_up(pid);
+        child_registry::give_up(pid);
         if (index != no_slot) {
             owner_.end(index);
         }
@@ -124,7 +124,7 @@ void children::look() noexcept {
     look_ = false;
     for (ring_link* at = waiting_.next; at != &waiting_;) {
         auto& each = static_cast<child&>(*std::exchange(at, at->next));
-        if (child_table::has_ended(each.pid) != 0) {
+        if (child_registry::has_ended(each.pid) != 0) {
             each.join(ended_);
         }
     }
@@ -153,7 +153,7 @@ bool children::run() {
 
 void children::deliver(core& owner, slot& head, readiness) {
     auto& of = static_cast<child&>(*head.as.socket.extra);
-    const auto status = child_table::reap(of.pid, head.fd);
+    const auto status = child_registry::reap(of.pid, head.fd);
     if (!status) {
         return;
     }

@@ -3,7 +3,7 @@
 #include <pollux/reactor/process.hpp>
 
 #include "lib/sys/dialect.hpp"
-#include "reactor/child_table.hpp"
+#include "reactor/child_registry.hpp"
 #include "reactor/core.hpp"
 #include "reactor/spawn.hpp"
 
@@ -177,7 +177,7 @@ child& child_in(slot& head) noexcept {
 
 process::process(reactor& owner, const process_options& what, exit_handler on_exit, source_location where) {
     expect_handler(on_exit, "process");
-    child_table::sweep();
+    child_registry::sweep();
     stream_ends ends;
     pid_ = spawn(what, ends);
     try {

@@ -8,7 +8,7 @@
 
 #include <optional>
 
-namespace pollux::inline POLLUX_ABI::detail::child_table {
+namespace pollux::inline POLLUX_ABI::detail::child_registry {
 
 /// Notes that a handler waits for that child. Errors: errc::already_registered when one does already.
 void claim(int pid);
@@ -26,4 +26,4 @@ void sweep() noexcept;
 /// child of ours.
 [[nodiscard]] int has_ended(int pid) noexcept;
 
-} // namespace pollux::inline POLLUX_ABI::detail::child_table
+} // namespace pollux::inline POLLUX_ABI::detail::child_registry

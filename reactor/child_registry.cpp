@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The pollux authors
-#include "reactor/child_table.hpp"
+#include "reactor/child_registry.hpp"
 
 #include <pollux/core/error.hpp>
 
@@ -13,7 +13,7 @@
 #include <unordered_set>
 #include <vector>
 
-namespace pollux::inline POLLUX_ABI::detail::child_table {
+namespace pollux::inline POLLUX_ABI::detail::child_registry {
 
 namespace {
 
@@ -110,4 +110,4 @@ int has_ended(int pid) noexcept {
     return !wait_for(pid, -1, info, WNOWAIT) ? -1 : info.si_pid != 0 ? 1 : 0;
 }
 
-} // namespace pollux::inline POLLUX_ABI::detail::child_table
+} // namespace pollux::inline POLLUX_ABI::detail::child_registry
