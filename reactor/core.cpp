@@ -21,6 +21,8 @@ std::string place_text(source_location where) {
 core::core(const reactor_options& options)
     : driver(make_readiness_driver(*this, options.mechanism ? *options.mechanism : default_mechanism(), options.time)),
       signals(*this, options.signals, box),
+      children(*this, options.children),
+      files(*this),
       wheel_(slots, driver->now().time_since_epoch().count()) {
     static_cast<void>(watch_internal(box->alarm.fd(), [](core& owner, slot&, readiness) {
         owner.box->alarm.clear();
@@ -64,6 +66,7 @@ void core::shut_down() noexcept {
     }
     driver.reset();
     signals.shut_down();
+    children.shut_down();
     box.reset(); // with its descriptor, unless posters are left
     release();   // the slots stay as long as registrations look at them
 }

@@ -8,8 +8,10 @@
 #include <pollux/core/unique_fd.hpp>
 #include <pollux/reactor/reactor.hpp>
 
+#include "reactor/children.hpp"
 #include "reactor/chunk_pool.hpp"
 #include "reactor/driver.hpp"
+#include "reactor/files.hpp"
 #include "reactor/mailbox.hpp"
 #include "reactor/signal_fanout.hpp"
 #include "reactor/slots.hpp"
@@ -98,6 +100,12 @@ public:
         set_place(head);
         head.callable_as<void(result<std::span<const std::byte>>)>().call_once(outcome);
     }
+    /// What one event has brought for many handlers, and is taken up where it was interrupted. run_… says false when stop()
+    /// came in between.
+    [[nodiscard]] bool fan_outs_pending() const noexcept {
+        return signals.pending() || children.pending() || files.pending();
+    }
+    bool run_fan_outs() { return signals.run() && children.run() && files.run(); }
     /// Whether the turn has to end after the handler that just returned.
     [[nodiscard]] bool stop_requested() const noexcept { return box->stop.load(std::memory_order_relaxed); }
 
@@ -113,6 +121,8 @@ public:
     std::shared_ptr<mailbox> box = std::make_shared<mailbox>();
     std::unique_ptr<detail::driver> driver;
     signal_fanout signals;
+    detail::children children;
+    detail::files files;
     reactor_counters counters;
 
 private:

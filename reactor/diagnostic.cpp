@@ -24,6 +24,8 @@ words words_of(diagnostic_kind kind) noexcept {
         return {"accepting connections again", nullptr};
     case diagnostic_kind::accept_failed:
         return {"the listener has stopped", "make a new one"};
+    case diagnostic_kind::files_unwatched:
+        return {"a new directory cannot be watched for changes", "raise fs.inotify.max_user_watches"};
     }
     return {"unknown diagnostic", nullptr};
 }

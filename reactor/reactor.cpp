@@ -140,6 +140,15 @@ signal_registration reactor::on_signal(int number, callback<void(const signal_in
     return core_->on_signal(number, std::move(handler), where);
 }
 
+child_registration reactor::on_exit(int pid, callback<void(const exit_status&)> handler, source_location where) {
+    return core_->children.on_exit(pid, std::move(handler), where);
+}
+
+file_registration reactor::on_change(std::string path, file_events what, callback<void(const file_change&)> handler,
+                                     file_options options, source_location where) {
+    return core_->files.on_change(std::move(path), what, std::move(handler), options, where);
+}
+
 bool reactor::post(callback<void()> work, source_location where) {
     detail::expect_handler(work, "reactor::post");
     return core_->box->post(std::move(work), where);

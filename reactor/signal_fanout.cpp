@@ -85,7 +85,7 @@ bool signal_fanout::run() {
 void signal_fanout::on_readable(core& owner, slot&, readiness) {
     signal_hub::collect(owner.signals.source_);
     owner.signals.take();
-    owner.signals.run();
+    owner.run_fan_outs();
 }
 
 } // namespace pollux::inline POLLUX_ABI::detail

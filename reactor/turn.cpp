@@ -53,7 +53,7 @@ bool core::take_stop() noexcept {
 }
 
 bool core::left_over() const noexcept {
-    return next_event_ < events_.size() || next_post_ < batch_.size() || signals.pending() ||
+    return next_event_ < events_.size() || next_post_ < batch_.size() || fan_outs_pending() ||
            wheel_.first_due() != no_slot;
 }
 
@@ -183,7 +183,7 @@ void core::take_mail() {
 }
 
 bool core::run_posts() {
-    if (signals.pending() && !signals.run()) {
+    if (fan_outs_pending() && !run_fan_outs()) {
         return false;
     }
     while (next_post_ < batch_.size()) {
@@ -245,7 +245,7 @@ void core::survive(const std::system_error& failed) {
 }
 
 bool core::dispatch() {
-    if (signals.pending() && !signals.run()) [[unlikely]] {
+    if (fan_outs_pending() && !run_fan_outs()) [[unlikely]] {
         return false; // interrupted by an exception or stop() in the last run
     }
     // In locals: nothing that a handler may do changes the batch.

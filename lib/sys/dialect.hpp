@@ -12,6 +12,7 @@
 #include "lib/sys/wait.hpp"
 
 #include <cerrno>
+#include <climits>
 
 namespace pollux::inline POLLUX_ABI::sys {
 
@@ -96,6 +97,13 @@ inline void adopt_socket(int) noexcept {}
 
 #endif
 
+/// open(2) for a file that is only to be watched: on macOS that does not keep its volume mounted.
+#ifdef O_EVTONLY
+inline constexpr int open_to_watch = O_EVTONLY | O_CLOEXEC;
+#else
+inline constexpr int open_to_watch = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
+#endif
+
 #ifdef __linux__
 inline constexpr bool has_abstract_names = true;
 /// Sets of any size: the kernel's limit is the process's descriptor table.
@@ -104,6 +112,44 @@ inline constexpr bool has_large_sets = true;
 inline constexpr bool has_abstract_names = false;
 inline constexpr bool has_large_sets = false;
 #endif
+
+/// waitid(2) for one child, by pidfd where that is not negative.
+[[nodiscard]] inline int wait_for_child(int pid, [[maybe_unused]] int pidfd, ::siginfo_t& info, int options) noexcept {
+#ifdef __linux__
+    if (pidfd >= 0) {
+        return sys::waitid(P_PIDFD, static_cast<::id_t>(pidfd), &info, options);
+    }
+#endif
+    return sys::waitid(P_PID, static_cast<::id_t>(pid), &info, options);
+}
+
+/// kill(2) for one child; by pidfd where that is not negative, which no other process can ever be meant by.
+[[nodiscard]] inline int signal_child(int pid, [[maybe_unused]] int pidfd, int number) noexcept {
+#ifdef __linux__
+    if (pidfd >= 0) {
+        return sys::pidfd_send_signal(pidfd, number, nullptr, 0);
+    }
+#endif
+    return sys::kill(pid, number);
+}
+
+/// Marks every descriptor from `first` on close-on-exec. In a child: nothing but system calls.
+[[nodiscard]] inline int close_on_exec_from(int first) noexcept {
+#ifdef CLOSE_RANGE_CLOEXEC
+    if (sys::close_range(static_cast<unsigned>(first), ~0U, CLOSE_RANGE_CLOEXEC) == 0) {
+        return 0; // an older kernel has no such call, or not that flag
+    }
+#endif
+    ::rlimit limit{};
+    if (sys::getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return -1;
+    }
+    const auto end = limit.rlim_cur < INT_MAX ? static_cast<int>(limit.rlim_cur) : INT_MAX;
+    for (int fd = first; fd < end; ++fd) {
+        static_cast<void>(sys::fcntl(fd, F_SETFD, FD_CLOEXEC)); // most are not open
+    }
+    return 0;
+}
 
 /// Takes a signal that is pending and blocked in this thread back.
 inline void discard_pending(int number) noexcept {

@@ -10,16 +10,21 @@
 #include <pollux/features.hpp>
 
 #include <cstddef>
+#include <cstdint>
+#include <cstdlib>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #if POLLUX_HAS_DEVPOLL
@@ -29,13 +34,45 @@
 #include <pthread.h>
 #include <sys/event.h>
 #endif
+#ifdef __APPLE__
+#include <crt_externs.h>
+#endif
 #ifdef __linux__
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/signalfd.h>
+extern "C" { // glibc 2.36's header does not say so itself
+#include <sys/pidfd.h>
+}
+#endif
+
+#ifndef __APPLE__
+extern "C" char** environ; // few systems' headers declare it
 #endif
 
 namespace pollux::inline POLLUX_ABI::sys {
+
+#ifdef __GLIBC__
+using resource_name = ::__rlimit_resource; // an enumeration for C++ alone
+#else
+using resource_name = int;
+#endif
+
+/// The process's own, as execve(2) takes it.
+[[nodiscard]] inline char** environment() noexcept {
+#ifdef __APPLE__
+    return *::_NSGetEnviron(); // a library cannot name the variable there
+#else
+    return ::environ;
+#endif
+}
+
+/// The end of a child that could not become the program it was made for; runs nothing that its parent has registered.
+[[noreturn]] inline void end_child(int status) noexcept {
+    ::_exit(status);
+}
 
 #if POLLUX_HAS_KQUEUE
 #ifdef __NetBSD__

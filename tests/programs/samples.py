@@ -8,6 +8,7 @@ The samples that are made to be read do what they say; those on one mechanism sa
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from programs import LIMIT, Server, Tally, connect, echoes, ends, environment, n
 
 MIB = 1 << 20
 MOST_LINES = 40
+MOST_LINES_ON_REACTOR = 60
 MECHANISMS = ("select", "poll", "epoll", "devpoll", "kqueue")
 
 
@@ -189,6 +191,41 @@ def with_devpoll(tally, program):
     tally.check("with-devpoll: says what is missing", done.returncode == 1 and "/dev/poll" in done.stderr, done.stderr)
 
 
+def run_children(tally, program):
+    refuses(tally, program, [])
+    done = run(program, "printf 'a\\nb\\n'", "exit 7", "kill -9 $$", "cat")
+    lines = sorted(done.stdout.splitlines())
+    tally.check("run-children: what each prints, and how it ended", done.returncode == 0 and lines == [
+        "1 has ended: exit code 0", "1> a", "1> b", "2 has ended: exit code 7", "3 has ended: killed by SIGKILL",
+        "4 has ended: exit code 0"], (lines, done.stderr))
+    with Talk(program, "trap '' TERM; echo deaf; while :; do sleep 0.1; done", "echo hears; exec sleep 60") as both:
+        tally.check("run-children: both run",
+                    both.prints(r"1> deaf\n2> hears\n|2> hears\n1> deaf\n"), both.text)
+        both.process.send_signal(signal.SIGINT)
+        tally.check("run-children: who hears goes, who does not is killed",
+                    both.prints(r"2 has ended: killed by SIGTERM\n1 has ended: killed by SIGKILL\n"), both.text)
+        tally.check("run-children: ends with the last", both.end() == ("", "", 0))
+
+
+def watch_files(tally, program):
+    refuses(tally, program, [], ["true"])
+    done = run(program, "true", "/nowhere/file")
+    tally.check("watch-files: a folder that is not there", done.returncode == 1 and "/nowhere/file" in done.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        below, single = pathlib.Path(folder, "tree/below"), pathlib.Path(folder, "single")
+        below.mkdir(parents=True)
+        with Talk(program, "echo ran; exit 3", below.parent, single) as watch:
+            tally.check("watch-files: watches", watch.prints("watching\n"))
+            (below / "new").touch()
+            tally.check("watch-files: below", watch.prints(f"{below / 'new'}: CREATED\n"), watch.text)
+            tally.check("watch-files: runs the command", watch.prints("ran\n") and watch.prints("-- exit code 3\n"))
+            pathlib.Path(folder, "other").write_text("text", encoding="ascii")
+            pathlib.Path(folder, "other").rename(single)
+            tally.check("watch-files: a file that was not there", watch.prints(f"{single}: CREATED"), watch.text)
+            tally.check("watch-files: and again", watch.prints("-- exit code 3\n"), watch.text)
+            tally.check("watch-files: ends with its input", watch.end()[1:] == ("", 0))
+
+
 def main():
     sources, *paths = map(pathlib.Path, sys.argv[1:])
     tally = Tally("samples")
@@ -196,8 +233,13 @@ def main():
     for mechanism in MECHANISMS:
         lines = len((sources / f"with-{mechanism}.cpp").read_text(encoding="utf-8").splitlines())
         tally.check(f"with-{mechanism}.cpp has at most {MOST_LINES} lines", lines <= MOST_LINES, f"it has {lines}")
+    for name in ("run-children", "watch-files"):
+        lines = len((sources / f"{name}.cpp").read_text(encoding="utf-8").splitlines())
+        tally.check(f"{name}.cpp has at most {MOST_LINES_ON_REACTOR} lines", lines <= MOST_LINES_ON_REACTOR,
+                    f"it has {lines}")
     tests = {"echo-minimal": echo_minimal, "echo-epoll": echo_epoll, "with-select": with_select, "with-poll": with_poll,
-             "with-epoll": with_epoll, "with-kqueue": with_kqueue, "with-devpoll": with_devpoll}
+             "with-epoll": with_epoll, "with-kqueue": with_kqueue, "with-devpoll": with_devpoll, "run-children": run_children,
+             "watch-files": watch_files}
     for name, test in tests.items():
         if name in programs:
             test(tally, programs[name])

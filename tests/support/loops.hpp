@@ -60,6 +60,17 @@ private:
     time_point now_;
 };
 
+/// Turns until the condition holds; false when it does not within 20 s.
+template <class Condition>
+bool run_until(pollux::reactor& loop, Condition condition) {
+    bool late = false;
+    const auto limit = loop.after(std::chrono::seconds(20), [&] { late = true; });
+    while (!late && !condition()) {
+        static_cast<void>(loop.run_once());
+    }
+    return condition();
+}
+
 /// What became of closures: each holds a `life`.
 struct tally {
     int made = 0;

@@ -280,6 +280,14 @@ private:
             return 0;
         }
     }
+    template <class Result>
+    static std::int64_t outcome_of(Result result) {
+        if constexpr (std::is_pointer_v<Result>) {
+            return result == nullptr ? -1 : 0;
+        } else {
+            return static_cast<std::int64_t>(result);
+        }
+    }
     template <auto Member>
     void watch(std::string_view name) {
         guards_.push_back(replace<Member>([this, name](auto& real, auto... args) {
@@ -287,7 +295,7 @@ private:
             if (inside_a_device) {
                 return result;
             }
-            const auto number = static_cast<std::int64_t>(result);
+            const auto number = outcome_of(result);
             const int error = errno;
             {
                 const std::lock_guard lock(mutex_);

@@ -14,11 +14,12 @@ namespace pollux::inline POLLUX_ABI {
 
 /// What can go wrong under a loop without being anybody's result.
 enum class diagnostic_kind : std::uint8_t {
-    wait_failed,    ///< the mechanism's wait failed (ENOMEM); the loop backs off and goes on
-    bad_descriptor, ///< a watched descriptor was closed before its registration ended
-    accept_paused,  ///< no descriptor or memory for a new connection; the listener pauses and tries again by itself
-    accept_resumed, ///< the listener accepts again
-    accept_failed,  ///< the listening socket itself is broken; the listener has stopped
+    wait_failed,     ///< the mechanism's wait failed (ENOMEM); the loop backs off and goes on
+    bad_descriptor,  ///< a watched descriptor was closed before its registration ended
+    accept_paused,   ///< no descriptor or memory for a new connection; the listener pauses and tries again by itself
+    accept_resumed,  ///< the listener accepts again
+    accept_failed,   ///< the listening socket itself is broken; the listener has stopped
+    files_unwatched, ///< a new directory below one that on_change watches recursively cannot be watched
 };
 
 /// One thing that the environment did to the loop. Told once per episode, survived in any case.

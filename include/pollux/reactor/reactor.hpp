@@ -9,12 +9,15 @@
 #include <pollux/features.hpp>
 #include <pollux/multiplexer/multiplexer.hpp>
 #include <pollux/reactor/diagnostic.hpp>
+#include <pollux/reactor/exit_status.hpp>
+#include <pollux/reactor/file_change.hpp>
 #include <pollux/reactor/poster.hpp>
 #include <pollux/reactor/registration.hpp>
 #include <pollux/reactor/signal_info.hpp>
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace pollux::inline POLLUX_ABI {
@@ -23,6 +26,7 @@ struct reactor_options {
     std::optional<pollux::mechanism> mechanism; ///< default_mechanism() when empty
     time_source* time = nullptr;                ///< outlives the reactor; null for pollux::clock
     signal_source signals = signal_source::automatic;
+    child_source children = child_source::automatic;
 };
 
 /// Why run(), run_once() or step() returned.
@@ -51,7 +55,7 @@ class POLLUX_API reactor {
 public:
     /// Errors: errc::not_supported, EMFILE and other reasons that the mechanism or the wake-up descriptor cannot be made.
     explicit reactor(reactor_options options = {});
-    explicit reactor(pollux::mechanism which) : reactor(reactor_options{which, nullptr, signal_source::automatic}) {}
+    explicit reactor(pollux::mechanism which) : reactor(reactor_options{which, nullptr, {}, {}}) {}
     reactor(const reactor&) = delete;
     reactor& operator=(const reactor&) = delete;
     /// Destroys what was posted and not run. Inside its own run() it names the running handler's place and terminates.
@@ -91,6 +95,24 @@ public:
     /// unknown numbers; errc::already_registered when another reactor takes it by another source.
     signal_registration on_signal(int number, callback<void(const signal_info&)> handler,
                                   source_location where = source_location::current());
+
+    /// Calls `handler` once, when that child of this process has ended, or at once if it has; it is reaped then, and no other child
+    /// is. One handler for a child in the whole process. Ending the registration reaps nothing, and the handler may be registered anew.
+    /// Nobody else may reap the child (waitpid(-1) in other code): its status is unknown then. With child_source::sigchld
+    /// the rules of on_signal hold for SIGCHLD. Errors: no_child_process when it is no child of ours or reaped already;
+    /// errc::already_registered; errc::not_supported for a child_source that this system lacks; invalid_argument when SIGCHLD
+    /// is ignored and must tell; EMFILE and the like.
+    child_registration on_exit(int pid, callback<void(const exit_status&)> handler,
+                               source_location where = source_location::current());
+
+    /// Calls `handler` for what happens to `path` of what is asked for (created … removed): to the entries of a directory, with their
+    /// names, or to a file, which need not exist yet, and which stays watched when another one takes its name. What something
+    /// is, is found out now. A file is watched through its directory, so other links to it are not. Symbolic links are followed now,
+    /// and not again. In a directory that is new in a recursive watch, something may be told as created twice. Changes that
+    /// come faster than the loop turns may be merged. Errors, with the path: ENOENT when its directory does not exist;
+    /// invalid_argument; ENOSPC and EMFILE, with the limit to raise; errc::not_supported where the kernel does not tell of files.
+    file_registration on_change(std::string path, file_events what, callback<void(const file_change&)> handler,
+                                file_options options = {}, source_location where = source_location::current());
 
     /// Queues `work` for a later turn; any thread. See poster::post.
     bool post(callback<void()> work, source_location where = source_location::current());

@@ -100,6 +100,18 @@ private:
     bool rearm_after(clock::duration delay) noexcept;
 };
 
+/// A handler for a child's exit.
+class [[nodiscard]] child_registration : public registration {
+public:
+    using registration::registration;
+};
+
+/// A handler for what happens to a file or a directory.
+class [[nodiscard]] file_registration : public registration {
+public:
+    using registration::registration;
+};
+
 /// A handler for a signal.
 class [[nodiscard]] signal_registration : public registration {
 public:
