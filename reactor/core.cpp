@@ -22,10 +22,10 @@ core::core(const reactor_options& options)
     : driver(make_readiness_driver(*this, options.mechanism ? *options.mechanism : default_mechanism(), options.time)),
       signals(*this, options.signals, box),
       wheel_(slots, driver->now().time_since_epoch().count()) {
-    static_cast<void>(watch_internal(box->alarm.fd(), [](core& owner, slot&, readiness) {
+    alarm_ = watch_internal(box->alarm.fd(), [](core& owner, slot&, readiness) {
         owner.box->alarm.clear();
         ++owner.counters.wake_ups;
-    }));
+    });
 }
 
 core::~core() = default;
@@ -44,12 +44,7 @@ void core::shut_down() noexcept {
     }
     closing_ = true;
     {
-        std::vector<posted> unrun;
-        {
-            const std::lock_guard guard(box->lock);
-            box->closed = true;
-            unrun.swap(box->queue);
-        }
+        const auto unrun = box->close();
         batch_.clear();
     }
     // Destructors of callables may end other registrations, so each slot is looked at when its turn comes.
@@ -72,6 +67,7 @@ void core::check_open() const {
     if (closing_) {
         throw_error(errc::closed, "registering with a reactor that is being destroyed");
     }
+    expect_own("registering");
 }
 
 slot_index core::add_slot(slot_kind kind, source_location where) {

@@ -46,6 +46,16 @@ public:
     /// The reactor's end: destroys everything that is registered or posted, without running it.
     void shut_down() noexcept;
 
+    // fork.cpp. In a fork's child everything but memory is the parent's: nothing may touch it until it is made anew.
+    [[nodiscard]] bool is_parents() const noexcept { return box->made_in.is_parent(); }
+    /// Errors: errc::closed in a fork's child before after_fork().
+    void expect_own(const char* call) const {
+        if (is_parents()) [[unlikely]] {
+            refuse_parents(call);
+        }
+    }
+    void after_fork();
+
     // Registering.
     [[nodiscard]] slot_index add_slot(slot_kind kind, source_location where);
     [[nodiscard]] watch_registration watch(int fd, interest wanted, callback<void(readiness)> handler,
@@ -140,6 +150,8 @@ private:
     class running_scope;
 
     ~core();
+    [[noreturn]] static void refuse_parents(const char* call);
+    void register_again(slot_index index);
     void check_open() const;
     void sync_or_end(slot_index index);
     void recycle(slot_index index) noexcept;
@@ -165,6 +177,7 @@ private:
     timer_wheel wheel_;
 
     int references_ = 1;
+    slot_index alarm_ = no_slot; // the watch of the mailbox's descriptor
     bool closing_ = false;
     bool running_ = false;
     std::uint64_t work_ = 0; // registrations that are not internal

@@ -7,10 +7,13 @@
 #include <pollux/core/callback.hpp>
 #include <pollux/core/source_location.hpp>
 
+#include "lib/core/forks.hpp"
 #include "reactor/waker.hpp"
 
 #include <atomic>
 #include <mutex>
+#include <new>
+#include <utility>
 #include <vector>
 
 namespace pollux::inline POLLUX_ABI::detail {
@@ -23,8 +26,11 @@ struct posted {
 /// A wake-up costs a system call only when the loop sleeps. Lost wake-ups are excluded by order: the loop says that it
 /// sleeps and then looks for news; others leave news and then look whether it sleeps; both in one total order (G1).
 struct mailbox {
-    /// Any thread. False when closed.
+    /// Any thread. False when closed, and in a fork's child.
     bool post(callback<void()>&& work, source_location where) {
+        if (made_in.is_parent()) [[unlikely]] {
+            return false; // the lock may be held by a thread that this process has not
+        }
         {
             const std::lock_guard guard(lock);
             if (closed) {
@@ -44,7 +50,7 @@ struct mailbox {
     /// Any thread, signal handlers.
     void notify() noexcept {
         news.store(true);
-        if (asleep.load() && asleep.exchange(false)) {
+        if (asleep.load() && asleep.exchange(false) && !made_in.is_parent()) {
             alarm.wake();
         }
     }
@@ -74,6 +80,27 @@ struct mailbox {
         return true;
     }
 
+    /// No post comes in any more. Returns those that have not run.
+    [[nodiscard]] std::vector<posted> close() {
+        if (made_in.is_parent()) {
+            break_lock();
+        }
+        const std::lock_guard guard(lock);
+        closed = true;
+        return std::exchange(queue, {});
+    }
+
+    /// In a fork's child: it belongs to this process now. What was posted before the fork stays. Errors: EMFILE, ENFILE, ENOMEM.
+    void renew() {
+        waker fresh;
+        break_lock();
+        asleep.store(false); // a signal handler may ring
+        alarm = std::move(fresh);
+        made_in.renew();
+        asleep.store(true);
+    }
+
+    process_mark made_in;
     std::mutex lock;
     std::vector<posted> queue; // under lock
     bool closed = false;       // under lock: the reactor is gone
@@ -83,6 +110,18 @@ struct mailbox {
     std::atomic<bool> woken = false;
     std::atomic<int> posters = 0;
     waker alarm;
+
+private:
+    // A thread that this process has not may hold it, in the middle of a post: what is there cannot be used, not even
+    // destroyed.
+    void break_lock() noexcept {
+        if (lock.try_lock()) {
+            lock.unlock();
+        } else {
+            new (&lock) std::mutex;
+            new (&queue) std::vector<posted>;
+        }
+    }
 };
 
 } // namespace pollux::inline POLLUX_ABI::detail

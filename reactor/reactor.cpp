@@ -169,7 +169,12 @@ clock::time_point reactor::now() {
     return core_->now();
 }
 
+void reactor::after_fork() {
+    core_->after_fork();
+}
+
 int reactor::fd() const {
+    core_->expect_own("fd()");
     return core_->driver->readiness_source().fileno();
 }
 

@@ -32,6 +32,7 @@ public:
                         std::string(call) + " inside a handler of the same reactor, registered at " +
                             owner.place().file_name() + ":" + std::to_string(owner.place().line()));
         }
+        owner.expect_own(call);
         owner.running_ = true;
         owner.collected_ = false;
         owner.box->wake_up();
@@ -215,6 +216,7 @@ clock::time_point core::wait_deadline(timeout limit) {
 }
 
 void core::wait(timeout limit) {
+    expect_own("run()"); // a handler may have forked
     events_ = {};
     next_event_ = 0;
     try {

@@ -252,7 +252,7 @@ void stream::close(clock::duration linger) noexcept {
 }
 
 void stream::abort() noexcept {
-    if (active()) {
+    if (active() && !slot_table::owner_of(held()).is_parents()) {
         const ::linger now{1, 0};
         sys::setsockopt(held()->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     }

@@ -115,6 +115,12 @@ public:
     /// One turn without waiting, for a foreign loop.
     run_status step() { return run_once(clock::duration::zero()); }
 
+    /// In the child of a fork(2), makes this copy of the reactor the child's own: new kernel objects, everything registered and
+    /// posted as before the fork; also inside a handler. Before it, whatever would touch the parent fails with errc::closed, post() returns false, and
+    /// ending registrations or destroying the copy leaves the parent alone. A descriptor that cannot be watched any more is told to
+    /// on_diagnostic(). Nothing in the process that made the reactor. Errors: as the constructor's; it may be called again.
+    void after_fork();
+
     /// The time that this turn goes by.
     [[nodiscard]] clock::time_point now();
 
