@@ -37,6 +37,7 @@ void core::release() noexcept {
 }
 
 void core::shut_down() noexcept {
+    check_thread("~reactor()");
     if (running_) {
         std::fprintf(stderr, "pollux: a reactor was destroyed inside its own run(), by the handler registered at %s\n",
                      place_text(place()).c_str());

@@ -50,11 +50,21 @@ public:
     [[nodiscard]] bool is_parents() const noexcept { return box->made_in.is_parent(); }
     /// Errors: errc::closed in a fork's child before after_fork().
     void expect_own(const char* call) const {
+        check_thread(call);
         if (is_parents()) [[unlikely]] {
             refuse_parents(call);
         }
     }
     void after_fork();
+
+    /// Builds with assertions end the process when another thread is inside run().
+    void check_thread(const char* call) const noexcept {
+        if constexpr (checks_threads) {
+            if (box) { // a registration may outlive it
+                box->thread.check(call);
+            }
+        }
+    }
 
     // Registering.
     [[nodiscard]] slot_index add_slot(slot_kind kind, source_location where);

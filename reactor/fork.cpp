@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The pollux authors
-#include "reactor/core.hpp"
-
 #include <pollux/core/error.hpp>
+
+#include "reactor/core.hpp"
 
 #include <string>
 #include <system_error>

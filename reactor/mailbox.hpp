@@ -8,6 +8,7 @@
 #include <pollux/core/source_location.hpp>
 
 #include "lib/core/forks.hpp"
+#include "reactor/running_thread.hpp"
 #include "reactor/waker.hpp"
 
 #include <atomic>
@@ -101,6 +102,7 @@ struct mailbox {
     }
 
     process_mark made_in;
+    running_thread thread;
     std::mutex lock;
     std::vector<posted> queue; // under lock
     bool closed = false;       // under lock: the reactor is gone

@@ -27,6 +27,7 @@ clock::time_point to_time(std::int64_t nanoseconds) noexcept {
 class core::running_scope {
 public:
     running_scope(core& owner, const char* call) : owner_(owner) {
+        owner.check_thread(call);
         if (owner.running_) {
             throw_error(errc::concurrent_use,
                         std::string(call) + " inside a handler of the same reactor, registered at " +
@@ -34,6 +35,7 @@ public:
         }
         owner.expect_own(call);
         owner.running_ = true;
+        owner.box->thread.enter();
         owner.collected_ = false;
         owner.box->wake_up();
     }
@@ -41,6 +43,7 @@ public:
     running_scope& operator=(const running_scope&) = delete;
     ~running_scope() {
         owner_.running_ = false;
+        owner_.box->thread.leave();
         owner_.now_.reset();
         static_cast<void>(owner_.box->fall_asleep());
     }

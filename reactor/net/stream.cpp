@@ -29,6 +29,11 @@ struct found_stream {
 };
 
 [[gnu::always_inline]] inline bool is_live(const slot* held, std::uint64_t token) noexcept {
+    if constexpr (checks_threads) {
+        if (held != nullptr) {
+            slot_table::owner_of(held).check_thread("using a stream");
+        }
+    }
     return held != nullptr && slot_table::names(token, *held);
 }
 

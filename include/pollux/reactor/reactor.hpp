@@ -15,6 +15,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace pollux::inline POLLUX_ABI {
@@ -94,6 +96,13 @@ public:
 
     /// Queues `work` for a later turn; any thread. See poster::post.
     bool post(callback<void()> work, source_location where = source_location::current());
+
+    /// Has the loop call `work` and waits for it; any other thread. See poster::post_and_wait. The reactor must live until it returns: a
+    /// poster need not care.
+    template <class Work>
+    std::invoke_result_t<Work&> post_and_wait(Work&& work, source_location where = source_location::current()) {
+        return make_poster().post_and_wait(std::forward<Work>(work), where);
+    }
 
     /// A handle for other threads that may outlive this reactor.
     [[nodiscard]] poster make_poster();
