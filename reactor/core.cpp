@@ -21,7 +21,8 @@ std::string place_text(source_location where) {
 core::core(const reactor_options& options)
     : driver(make_readiness_driver(*this, options.mechanism ? *options.mechanism : default_mechanism(), options.time)),
       signals(*this, options.signals, box),
-      wheel_(slots, driver->now().time_since_epoch().count()) {
+      wheel_(slots, driver->now().time_since_epoch().count()),
+      pool_(options.pool) {
     alarm_ = watch_internal(box->alarm.fd(), [](core& owner, slot&, readiness) {
         owner.box->alarm.clear();
         ++owner.counters.wake_ups;
@@ -55,6 +56,7 @@ void core::shut_down() noexcept {
         }
     });
     slots.for_each([this](slot_index index) { end(index); });
+    own_pool_.reset(); // waits for the work that has begun
     {
         const auto dying = std::move(sink_); // it may own registrations, which hold this core
     }

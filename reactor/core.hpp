@@ -7,6 +7,7 @@
 
 #include <pollux/core/unique_fd.hpp>
 #include <pollux/reactor/reactor.hpp>
+#include <pollux/reactor/thread_pool.hpp>
 
 #include "reactor/chunk_pool.hpp"
 #include "reactor/driver.hpp"
@@ -17,6 +18,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
@@ -78,6 +80,11 @@ public:
                                                callback_base&& handler, source_location where);
     [[nodiscard]] signal_registration on_signal(int number, callback<void(const signal_info&)> handler,
                                                 source_location where);
+    // offload.cpp
+    [[nodiscard]] registration offload(std::unique_ptr<offloaded> work, offload_handler then, source_location where);
+    /// Ends the registration and calls its handler, unless it has ended.
+    void finish_offload(std::uint64_t token, offloaded* done, const std::exception_ptr& failed);
+
     /// Makes tokens of the slot stale, undoes what its kind has set up and destroys its callable (after it has returned,
     /// when it is the one that runs).
     void end(slot_index index) noexcept;
@@ -162,6 +169,7 @@ private:
     ~core();
     [[noreturn]] static void refuse_parents(const char* call);
     void register_again(slot_index index);
+    void give_up_offloaded(slot_index index);
     void check_open() const;
     void sync_or_end(slot_index index);
     void recycle(slot_index index) noexcept;
@@ -185,6 +193,8 @@ private:
     [[gnu::noinline]] void dispatch_unusual(slot& head, readiness seen);
 
     timer_wheel wheel_;
+    thread_pool* pool_; // null until it is needed
+    std::unique_ptr<thread_pool> own_pool_;
 
     int references_ = 1;
     slot_index alarm_ = no_slot; // the watch of the mailbox's descriptor

@@ -24,6 +24,11 @@ void core::after_fork() {
     try {
         slots.head(alarm_).fd = box->alarm.fd();
         slots.for_each([this](slot_index index) { register_again(index); });
+        if (own_pool_) {
+            own_pool_.reset(); // forgets its threads: they are not here
+            pool_ = nullptr;
+        }
+        slots.for_each([this](slot_index index) { give_up_offloaded(index); });
     } catch (...) {
         box->made_in.take_back();
         throw;

@@ -207,6 +207,17 @@ signal_registration reactor::on_signal(int number, callback<void(const signal_in
     return core_->on_signal(number, std::move(handler), where);
 }
 
+registration reactor::offload_call(std::unique_ptr<detail::offloaded> work, detail::offload_handler then,
+                                   source_location where) {
+    return core_->offload(std::move(work), std::move(then), where);
+}
+
+void reactor::expect_work(bool work, bool then) {
+    if (!work || !then) {
+        throw_errno(EINVAL, work ? "reactor::offload: the handler is empty" : "reactor::offload: the work is empty");
+    }
+}
+
 bool reactor::post(callback<void()> work, source_location where) {
     detail::expect_handler(work, "reactor::post");
     return core_->box->post(std::move(work), where);

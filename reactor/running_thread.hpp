@@ -7,9 +7,9 @@
 
 #include <pollux/features.hpp>
 
-#include <atomic>
+#include "lib/sys/sys.hpp"
 
-#include <pthread.h>
+#include <atomic>
 
 namespace pollux::inline POLLUX_ABI::detail {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The pollux authors
 //
-// Names and places of threads, in one form for all systems. No system call of its own: the C library's. Internal.
+// Names, places and signals of threads, in one form for all systems. Internal.
 #pragma once
 
 #include "lib/sys/sys.hpp"
@@ -68,5 +68,21 @@ inline void name_this_thread(const std::string& name) noexcept {
 #endif
     return ENOTSUP;
 }
+
+/// Blocks every signal in this thread as long as it lives: threads that are started meanwhile take none.
+class all_signals_blocked {
+public:
+    all_signals_blocked() noexcept {
+        ::sigset_t all;
+        sigfillset(&all);
+        sys::pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    all_signals_blocked(const all_signals_blocked&) = delete;
+    all_signals_blocked& operator=(const all_signals_blocked&) = delete;
+    ~all_signals_blocked() { sys::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+private:
+    ::sigset_t before_;
+};
 
 } // namespace pollux::inline POLLUX_ABI::sys
