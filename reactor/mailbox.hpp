@@ -78,7 +78,17 @@ struct mailbox {
         }
         const std::lock_guard guard(lock);
         batch.swap(queue);
+        load_of_loop.store(load_of_loop.load(std::memory_order_relaxed) + batch.size(), std::memory_order_relaxed);
         return true;
+    }
+
+    /// Any thread: posts that wait or run, and what is registered.
+    [[nodiscard]] std::size_t load() {
+        if (made_in.is_parent()) [[unlikely]] {
+            return no_load;
+        }
+        const std::lock_guard guard(lock);
+        return queue.size() + load_of_loop.load(std::memory_order_relaxed);
     }
 
     /// No post comes in any more. Returns those that have not run.
@@ -88,6 +98,7 @@ struct mailbox {
         }
         const std::lock_guard guard(lock);
         closed = true;
+        load_of_loop.store(no_load, std::memory_order_relaxed);
         return std::exchange(queue, {});
     }
 
@@ -111,6 +122,8 @@ struct mailbox {
     std::atomic<bool> stop = false;
     std::atomic<bool> woken = false;
     std::atomic<int> posters = 0;
+    static constexpr std::size_t no_load = ~std::size_t{0}; // nobody should choose it
+    std::atomic<std::size_t> load_of_loop = 0;              // told before each wait, and with each batch of posts
     waker alarm;
 
 private:

@@ -170,6 +170,10 @@ void poster::wake() const noexcept {
     }
 }
 
+std::size_t poster::load() const noexcept {
+    return box_ ? box_->load() : detail::mailbox::no_load;
+}
+
 void poster::stop() const noexcept {
     if (box_) {
         box_->request_stop();

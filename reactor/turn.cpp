@@ -220,6 +220,7 @@ clock::time_point core::wait_deadline(timeout limit) {
 
 void core::wait(timeout limit) {
     expect_own("run()"); // a handler may have forked
+    box->load_of_loop.store(work_, std::memory_order_relaxed);
     events_ = {};
     next_event_ = 0;
     try {

@@ -7,6 +7,7 @@
 #include <pollux/features.hpp>
 #include <pollux/reactor/outcome.hpp>
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -43,6 +44,10 @@ public:
 
     /// Makes the reactor's wait return. Safe in a signal handler. Nothing when the reactor is gone.
     void wake() const noexcept;
+
+    /// How much the reactor has to do: posts that have not run, and its registrations when it last began to wait. The
+    /// largest number when it is gone.
+    [[nodiscard]] std::size_t load() const noexcept;
 
     /// As reactor::stop().
     void stop() const noexcept;
