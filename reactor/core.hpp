@@ -165,6 +165,7 @@ private:
         slot_index index_;
     };
     class running_scope;
+    class post_scope;
 
     ~core();
     [[noreturn]] static void refuse_parents(const char* call);

@@ -20,6 +20,7 @@
 namespace pollux::inline POLLUX_ABI::detail {
 
 struct posted {
+    posted(callback<void()>&& made, source_location at) noexcept : work(std::move(made)), where(at) {}
     callback<void()> work;
     source_location where;
 };
@@ -32,14 +33,18 @@ struct mailbox {
         if (made_in.is_parent()) [[unlikely]] {
             return false; // the lock may be held by a thread that this process has not
         }
+        bool first = false;
         {
             const std::lock_guard guard(lock);
             if (closed) {
                 return false;
             }
-            queue.push_back({std::move(work), where});
+            first = queue.empty();
+            queue.emplace_back(std::move(work), where);
         }
-        notify();
+        if (first) { // whoever came before tells of this one too
+            notify();
+        }
         return true;
     }
 

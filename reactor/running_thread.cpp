@@ -4,6 +4,7 @@
 
 #include "lib/sys/thread.hpp"
 
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -12,10 +13,17 @@ namespace pollux::inline POLLUX_ABI::detail {
 
 namespace {
 
+// A pthread_t is a pointer on some systems and a number on others.
+[[maybe_unused]] unsigned long long number_of(const void* thread) noexcept {
+    return reinterpret_cast<std::uintptr_t>(thread);
+}
+[[maybe_unused]] unsigned long long number_of(unsigned long long thread) noexcept {
+    return thread;
+}
+
 std::string text_of(::pthread_t thread) {
-    // A pointer on some systems, a number on others; debuggers show it in this form.
-    char number[32];
-    std::snprintf(number, sizeof number, "0x%llx", (unsigned long long)thread); // NOLINT(google-readability-casting)
+    char number[32]; // as debuggers show it
+    std::snprintf(number, sizeof number, "0x%llx", number_of(thread));
     const auto name = sys::thread_name(thread);
     return name.empty() ? number : std::string(number) + " '" + name + "'";
 }

@@ -52,6 +52,18 @@ private:
     core& owner_;
 };
 
+// What was posted runs where it is, and is destroyed when it returns.
+class core::post_scope {
+public:
+    explicit post_scope(callback<void()>& work) noexcept : work_(work) {}
+    post_scope(const post_scope&) = delete;
+    post_scope& operator=(const post_scope&) = delete;
+    ~post_scope() { work_.clear(); }
+
+private:
+    callback<void()>& work_;
+};
+
 bool core::take_stop() noexcept {
     return stop_requested() && box->stop.exchange(false);
 }
@@ -195,8 +207,8 @@ bool core::run_posts() {
         running_slot_ = nullptr;
         place_ = next.where;
         ++counters.posts;
-        callback<void()> work(std::move(next.work));
-        work();
+        const post_scope scope(next.work);
+        next.work();
         if (stop_requested()) {
             return false;
         }

@@ -15,6 +15,8 @@
 #include <thread>
 #include <vector>
 
+#include <sys/resource.h>
+
 using namespace std::chrono_literals;
 using pollux::interest;
 using pollux::run_status;
@@ -204,6 +206,31 @@ TEST_CASE("what was registered before the fork is armed in the child: all of 100
     CHECK(child.errors.empty());
     CHECK(child.status == 0);
     CHECK(events == 0);
+}
+
+TEST_CASE("after_fork() that finds no descriptors says so, and may be called again [F5] [H6]", "[reactor][F5][H6]") {
+    EACH_MECHANISM(kind);
+    EACH_SIGNAL_SOURCE(source);
+    everything all(kind, source);
+    const auto child = test::run_in_child(
+        [&] {
+            ::rlimit files{};
+            ::getrlimit(RLIMIT_NOFILE, &files);
+            ::rlimit none = files;
+            none.rlim_cur = 3;
+            ::setrlimit(RLIMIT_NOFILE, &none);
+            int wrong = test::error_of([&] { all.loop->after_fork(); }) ? 0 : 1;
+            wrong += refuses([&] { static_cast<void>(all.loop->step()); }) ? 0 : 2;
+            ::setrlimit(RLIMIT_NOFILE, &files);
+            all.loop->after_fork();
+            // The pipe has its other reader in the parent, which does not read now.
+            wrong += serves(all) ? 0 : 4;
+            return wrong;
+        },
+        20, test::child_signals::inherited);
+    CHECK(child.errors.empty());
+    CHECK(child.status == 0);
+    CHECK(serves(all));
 }
 
 TEST_CASE("a handler forks: the child leaves run() with an error, or goes on after after_fork() [F5]",
