@@ -2,11 +2,11 @@
 // Copyright (c) 2026 The pollux authors
 #include <pollux/mechanism/kqueue.hpp>
 
+#include "lib/core/forks.hpp"
 #include "lib/kqueue_dialect.hpp"
 #include "lib/sys/wait.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <string>
@@ -18,16 +18,6 @@ namespace {
 
 // Systems cut longer waits, or refuse them; ours goes on by itself.
 constexpr clock::duration longest_wait = std::chrono::hours(24);
-
-// A child has none of its parent's queues: the number is free there, and soon somebody else's.
-std::atomic<unsigned> forks{0};
-
-void watch_forks() {
-    static const int known = sys::in_each_child([] { forks.fetch_add(1, std::memory_order_relaxed); });
-    if (known != 0) {
-        throw_errno(known, "pthread_atfork, for kqueue");
-    }
-}
 
 int count_of(std::size_t number, const char* what) {
     if (number > INT_MAX) {
@@ -47,14 +37,13 @@ control_fd create() {
 } // namespace
 
 struct kqueue::state {
-    unsigned made_after = forks.load(std::memory_order_relaxed);
+    // A child has none of its parent's queues: the number is free there, and soon somebody else's.
+    detail::process_mark made_in;
     std::vector<struct ::kevent> changes;
     std::vector<struct ::kevent> buffer;
     std::vector<kevent> events;
     std::vector<refused> refusals;
     interrupt_hook hook;
-
-    [[nodiscard]] bool forked() const noexcept { return made_after != forks.load(std::memory_order_relaxed); }
 
     void take(std::span<const kevent> from) {
         changes.clear();
@@ -74,15 +63,12 @@ kqueue::kqueue(control_fd&& control, std::unique_ptr<state> made) noexcept
     : control_fd(std::move(control)),
       state_(std::move(made)) {}
 
-kqueue::kqueue() : control_fd(create()), state_(std::make_unique<state>()) {
-    watch_forks();
-}
+kqueue::kqueue() : control_fd(create()), state_(std::make_unique<state>()) {}
 
 kqueue kqueue::from_fd(int fd, ownership owner) {
     if (fd < 0) {
         throw_errno(EINVAL, "kqueue::from_fd(" + std::to_string(fd) + "): a descriptor cannot be negative");
     }
-    watch_forks();
     return {control_fd(fd, owner, "kqueue"), std::make_unique<state>()};
 }
 
@@ -108,18 +94,18 @@ bool kqueue::usable() noexcept {
 }
 
 bool kqueue::closed() const noexcept {
-    return control_fd::closed() || state_->forked();
+    return control_fd::closed() || state_->made_in.is_parent();
 }
 
 int kqueue::fileno() const {
-    if (!control_fd::closed() && state_->forked()) {
+    if (!control_fd::closed() && state_->made_in.is_parent()) {
         throw_error(errc::closed, "I/O operation on closed kqueue object (it is its parent process's)");
     }
     return control_fd::fileno();
 }
 
 std::error_code kqueue::close() noexcept {
-    if (!control_fd::closed() && state_->forked()) {
+    if (!control_fd::closed() && state_->made_in.is_parent()) {
         static_cast<void>(control_fd::release());
     }
     return control_fd::close();

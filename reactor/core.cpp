@@ -23,11 +23,12 @@ core::core(const reactor_options& options)
       signals(*this, options.signals, box),
       children(*this, options.children),
       files(*this),
-      wheel_(slots, driver->now().time_since_epoch().count()) {
-    static_cast<void>(watch_internal(box->alarm.fd(), [](core& owner, slot&, readiness) {
+      wheel_(slots, driver->now().time_since_epoch().count()),
+      pool_(options.pool) {
+    alarm_ = watch_internal(box->alarm.fd(), [](core& owner, slot&, readiness) {
         owner.box->alarm.clear();
         ++owner.counters.wake_ups;
-    }));
+    });
 }
 
 core::~core() = default;
@@ -39,6 +40,7 @@ void core::release() noexcept {
 }
 
 void core::shut_down() noexcept {
+    check_thread("~reactor()");
     if (running_) {
         std::fprintf(stderr, "pollux: a reactor was destroyed inside its own run(), by the handler registered at %s\n",
                      place_text(place()).c_str());
@@ -46,12 +48,7 @@ void core::shut_down() noexcept {
     }
     closing_ = true;
     {
-        std::vector<posted> unrun;
-        {
-            const std::lock_guard guard(box->lock);
-            box->closed = true;
-            unrun.swap(box->queue);
-        }
+        const auto unrun = box->close();
         batch_.clear();
     }
     // Destructors of callables may end other registrations, so each slot is looked at when its turn comes.
@@ -61,6 +58,7 @@ void core::shut_down() noexcept {
         }
     });
     slots.for_each([this](slot_index index) { end(index); });
+    own_pool_.reset(); // waits for the work that has begun
     {
         const auto dying = std::move(sink_); // it may own registrations, which hold this core
     }
@@ -75,6 +73,7 @@ void core::check_open() const {
     if (closing_) {
         throw_error(errc::closed, "registering with a reactor that is being destroyed");
     }
+    expect_own("registering");
 }
 
 slot_index core::add_slot(slot_kind kind, source_location where) {

@@ -7,6 +7,7 @@
 
 #include <pollux/core/unique_fd.hpp>
 #include <pollux/reactor/reactor.hpp>
+#include <pollux/reactor/thread_pool.hpp>
 
 #include "reactor/children.hpp"
 #include "reactor/chunk_pool.hpp"
@@ -19,6 +20,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
@@ -48,6 +50,26 @@ public:
     /// The reactor's end: destroys everything that is registered or posted, without running it.
     void shut_down() noexcept;
 
+    // fork.cpp. In a fork's child everything but memory is the parent's: nothing may touch it until it is made anew.
+    [[nodiscard]] bool is_parents() const noexcept { return box->made_in.is_parent(); }
+    /// Errors: errc::closed in a fork's child before after_fork().
+    void expect_own(const char* call) const {
+        check_thread(call);
+        if (is_parents()) [[unlikely]] {
+            refuse_parents(call);
+        }
+    }
+    void after_fork();
+
+    /// Builds with assertions end the process when another thread is inside run().
+    void check_thread(const char* call) const noexcept {
+        if constexpr (checks_threads) {
+            if (box) { // a registration may outlive it
+                box->thread.check(call);
+            }
+        }
+    }
+
     // Registering.
     [[nodiscard]] slot_index add_slot(slot_kind kind, source_location where);
     [[nodiscard]] watch_registration watch(int fd, interest wanted, callback<void(readiness)> handler,
@@ -60,6 +82,11 @@ public:
                                                callback_base&& handler, source_location where);
     [[nodiscard]] signal_registration on_signal(int number, callback<void(const signal_info&)> handler,
                                                 source_location where);
+    // offload.cpp
+    [[nodiscard]] registration offload(std::unique_ptr<offloaded> work, offload_handler then, source_location where);
+    /// Ends the registration and calls its handler, unless it has ended.
+    void finish_offload(std::uint64_t token, offloaded* done, const std::exception_ptr& failed);
+
     /// Makes tokens of the slot stale, undoes what its kind has set up and destroys its callable (after it has returned,
     /// when it is the one that runs).
     void end(slot_index index) noexcept;
@@ -148,8 +175,12 @@ private:
         slot_index index_;
     };
     class running_scope;
+    class post_scope;
 
     ~core();
+    [[noreturn]] static void refuse_parents(const char* call);
+    void register_again(slot_index index);
+    void give_up_offloaded(slot_index index);
     void check_open() const;
     void sync_or_end(slot_index index);
     void recycle(slot_index index) noexcept;
@@ -173,8 +204,11 @@ private:
     [[gnu::noinline]] void dispatch_unusual(slot& head, readiness seen);
 
     timer_wheel wheel_;
+    thread_pool* pool_; // null until it is needed
+    std::unique_ptr<thread_pool> own_pool_;
 
     int references_ = 1;
+    slot_index alarm_ = no_slot; // the watch of the mailbox's descriptor
     bool closing_ = false;
     bool running_ = false;
     std::uint64_t work_ = 0; // registrations that are not internal

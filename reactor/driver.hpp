@@ -42,6 +42,9 @@ public:
     /// Ends all that the driver does for a watch or stream slot.
     virtual void forget(slot_index index) noexcept = 0;
 
+    /// In a fork's child: new kernel objects, which watch nothing yet; events that were fetched stay. Errors: as when it was made.
+    virtual void renew() = 0;
+
     /// What a stream slot's `ready` must be; its answers go to `to`, of which there is one in a process.
     [[nodiscard]] virtual slot::ready_function stream_ready(const stream_answers& to) noexcept = 0;
     /// Reads into memory of the loop, answered by received() each time that something has come and the slot is `reading`.

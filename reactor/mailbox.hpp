@@ -7,15 +7,20 @@
 #include <pollux/core/callback.hpp>
 #include <pollux/core/source_location.hpp>
 
+#include "lib/core/forks.hpp"
+#include "reactor/running_thread.hpp"
 #include "reactor/waker.hpp"
 
 #include <atomic>
 #include <mutex>
+#include <new>
+#include <utility>
 #include <vector>
 
 namespace pollux::inline POLLUX_ABI::detail {
 
 struct posted {
+    posted(callback<void()>&& made, source_location at) noexcept : work(std::move(made)), where(at) {}
     callback<void()> work;
     source_location where;
 };
@@ -23,16 +28,23 @@ struct posted {
 /// A wake-up costs a system call only when the loop sleeps. Lost wake-ups are excluded by order: the loop says that it
 /// sleeps and then looks for news; others leave news and then look whether it sleeps; both in one total order (G1).
 struct mailbox {
-    /// Any thread. False when closed.
+    /// Any thread. False when closed, and in a fork's child.
     bool post(callback<void()>&& work, source_location where) {
+        if (made_in.is_parent()) [[unlikely]] {
+            return false; // the lock may be held by a thread that this process has not
+        }
+        bool first = false;
         {
             const std::lock_guard guard(lock);
             if (closed) {
                 return false;
             }
-            queue.push_back({std::move(work), where});
+            first = queue.empty();
+            queue.emplace_back(std::move(work), where);
         }
-        notify();
+        if (first) { // whoever came before tells of this one too
+            notify();
+        }
         return true;
     }
 
@@ -44,7 +56,7 @@ struct mailbox {
     /// Any thread, signal handlers.
     void notify() noexcept {
         news.store(true);
-        if (asleep.load() && asleep.exchange(false)) {
+        if (asleep.load() && asleep.exchange(false) && !made_in.is_parent()) {
             alarm.wake();
         }
     }
@@ -71,9 +83,42 @@ struct mailbox {
         }
         const std::lock_guard guard(lock);
         batch.swap(queue);
+        load_of_loop.store(load_of_loop.load(std::memory_order_relaxed) + batch.size(), std::memory_order_relaxed);
         return true;
     }
 
+    /// Any thread: posts that wait or run, and what is registered.
+    [[nodiscard]] std::size_t load() {
+        if (made_in.is_parent()) [[unlikely]] {
+            return no_load;
+        }
+        const std::lock_guard guard(lock);
+        return queue.size() + load_of_loop.load(std::memory_order_relaxed);
+    }
+
+    /// No post comes in any more. Returns those that have not run.
+    [[nodiscard]] std::vector<posted> close() {
+        if (made_in.is_parent()) {
+            break_lock();
+        }
+        const std::lock_guard guard(lock);
+        closed = true;
+        load_of_loop.store(no_load, std::memory_order_relaxed);
+        return std::exchange(queue, {});
+    }
+
+    /// In a fork's child: it belongs to this process now. What was posted before the fork stays. Errors: EMFILE, ENFILE, ENOMEM.
+    void renew() {
+        waker fresh;
+        break_lock();
+        asleep.store(false); // a signal handler may ring
+        alarm = std::move(fresh);
+        made_in.renew();
+        asleep.store(true);
+    }
+
+    process_mark made_in;
+    running_thread thread;
     std::mutex lock;
     std::vector<posted> queue; // under lock
     bool closed = false;       // under lock: the reactor is gone
@@ -82,7 +127,21 @@ struct mailbox {
     std::atomic<bool> stop = false;
     std::atomic<bool> woken = false;
     std::atomic<int> posters = 0;
+    static constexpr std::size_t no_load = ~std::size_t{0}; // nobody should choose it
+    std::atomic<std::size_t> load_of_loop = 0;              // told before each wait, and with each batch of posts
     waker alarm;
+
+private:
+    // A thread that this process has not may hold it, in the middle of a post: what is there cannot be used, not even
+    // destroyed.
+    void break_lock() noexcept {
+        if (lock.try_lock()) {
+            lock.unlock();
+        } else {
+            new (&lock) std::mutex;
+            new (&queue) std::vector<posted>;
+        }
+    }
 };
 
 } // namespace pollux::inline POLLUX_ABI::detail

@@ -5,6 +5,8 @@
 #include "reactor/core.hpp"
 
 #include <cerrno>
+#include <condition_variable>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -21,6 +23,7 @@ void registration::end() noexcept {
     const auto* const ended = std::exchange(slot_, nullptr);
     const auto token = std::exchange(token_, 0);
     auto& owner = slot_table::owner_of(ended);
+    owner.check_thread("ending a registration");
     if (slot_table::names(token, *ended)) {
         owner.end(slot_table::index_of(token));
     }
@@ -29,13 +32,18 @@ void registration::end() noexcept {
 
 void registration::detach() noexcept {
     if (slot_ != nullptr) {
+        slot_table::owner_of(slot_).check_thread("detach()");
         slot_table::owner_of(std::exchange(slot_, nullptr)).release();
         token_ = 0;
     }
 }
 
 bool registration::active() const noexcept {
-    return slot_ != nullptr && slot_table::names(token_, *slot_);
+    if (slot_ == nullptr) {
+        return false;
+    }
+    slot_table::owner_of(slot_).check_thread("using a registration");
+    return slot_table::names(token_, *slot_);
 }
 
 void watch_registration::modify(interest wanted) {
@@ -70,6 +78,54 @@ clock::time_point timer_registration::deadline() const noexcept {
     return clock::time_point(clock::duration(held()->as.timer.deadline));
 }
 
+namespace {
+
+// A thread waits for a call in the reactor's; both ends may go away first.
+class meeting {
+public:
+    // Under the lock to the end: the waiting one destroys this as soon as it can have it.
+    void end(bool called) noexcept {
+        const std::lock_guard guard(lock_);
+        called_ = called;
+        ended_ = true;
+        end_.notify_one();
+    }
+    bool wait() {
+        std::unique_lock guard(lock_);
+        end_.wait(guard, [this] { return ended_; });
+        return called_;
+    }
+
+private:
+    std::mutex lock_;
+    std::condition_variable end_;
+    bool ended_ = false;
+    bool called_ = false;
+};
+
+// What is posted. Its end unrun is an end too.
+class invitation {
+public:
+    invitation(meeting& to, callback<void()>& work) noexcept : to_(&to), work_(&work) {}
+    invitation(invitation&& other) noexcept : to_(std::exchange(other.to_, nullptr)), work_(other.work_) {}
+    invitation& operator=(invitation&&) = delete;
+    ~invitation() {
+        if (to_ != nullptr) {
+            to_->end(false);
+        }
+    }
+    void operator()() {
+        (*work_)();
+        std::exchange(to_, nullptr)->end(true);
+    }
+
+private:
+    meeting* to_;
+    callback<void()>* work_;
+};
+
+} // namespace
+
 poster::poster(std::shared_ptr<detail::mailbox> box) noexcept : box_(std::move(box)) {
     box_->posters.fetch_add(1);
 }
@@ -97,10 +153,25 @@ bool poster::post(callback<void()> work, source_location where) const {
     return box_ && box_->post(std::move(work), where);
 }
 
+void poster::call_and_wait(callback<void()> work, source_location where) const {
+    if (box_ && box_->thread.is_this_one()) {
+        throw_error(errc::concurrent_use, "post_and_wait() in the reactor's own thread would wait for itself");
+    }
+    meeting with;
+    const bool posted = box_ && box_->post(invitation(with, work), where);
+    if (!posted || !with.wait()) {
+        throw_error(errc::closed, "post_and_wait(): the reactor has ended without doing it");
+    }
+}
+
 void poster::wake() const noexcept {
     if (box_) {
         box_->wake();
     }
+}
+
+std::size_t poster::load() const noexcept {
+    return box_ ? box_->load() : detail::mailbox::no_load;
 }
 
 void poster::stop() const noexcept {
@@ -149,6 +220,17 @@ file_registration reactor::on_change(std::string path, file_events what, callbac
     return core_->files.on_change(std::move(path), what, std::move(handler), options, where);
 }
 
+registration reactor::offload_call(std::unique_ptr<detail::offloaded> work, detail::offload_handler then,
+                                   source_location where) {
+    return core_->offload(std::move(work), std::move(then), where);
+}
+
+void reactor::expect_work(bool work, bool then) {
+    if (!work || !then) {
+        throw_errno(EINVAL, work ? "reactor::offload: the handler is empty" : "reactor::offload: the work is empty");
+    }
+}
+
 bool reactor::post(callback<void()> work, source_location where) {
     detail::expect_handler(work, "reactor::post");
     return core_->box->post(std::move(work), where);
@@ -175,22 +257,31 @@ run_status reactor::run_once(timeout limit) {
 }
 
 clock::time_point reactor::now() {
+    core_->check_thread("now()");
     return core_->now();
 }
 
+void reactor::after_fork() {
+    core_->after_fork();
+}
+
 int reactor::fd() const {
+    core_->expect_own("fd()");
     return core_->driver->readiness_source().fileno();
 }
 
 std::vector<watched> reactor::interests() const {
+    core_->check_thread("interests()");
     return core_->interests();
 }
 
 clock::time_point reactor::next_deadline() {
+    core_->check_thread("next_deadline()");
     return core_->next_deadline();
 }
 
 void reactor::on_diagnostic(diagnostic_sink sink) {
+    core_->check_thread("on_diagnostic()");
     core_->set_sink(std::move(sink));
 }
 
@@ -199,6 +290,7 @@ mechanism reactor::mechanism() const noexcept {
 }
 
 const reactor_counters& reactor::counters() const noexcept {
+    core_->check_thread("counters()");
     return core_->counters;
 }
 

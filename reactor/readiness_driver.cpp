@@ -92,6 +92,7 @@ public:
     }
 
     void sync(slot_index index) override {
+        owner_.expect_own("watching a descriptor");
         slot& head = owner_.slots.head(index);
         if (!head.registered) {
             if (head.wanted == interest::none && head.kind == slot_kind::socket) {
@@ -109,9 +110,13 @@ public:
         slot& head = owner_.slots.head(index);
         if (head.registered) {
             head.registered = false;
-            multiplexer_->remove(head.fd);
+            if (!owner_.is_parents()) {
+                multiplexer_->remove(head.fd);
+            }
         }
     }
+
+    void renew() override { multiplexer_ = make_multiplexer(multiplexer_->kind()); }
 
     [[nodiscard]] slot::ready_function stream_ready(const stream_answers& to) noexcept override {
         answers_ = &to;
@@ -142,7 +147,7 @@ public:
 
     void submit_shutdown(slot_index index) noexcept override {
         const slot& head = owner_.slots.head(index);
-        if ((head.as.socket.state & is_socket) != 0) {
+        if ((head.as.socket.state & is_socket) != 0 && !owner_.is_parents()) {
             sys::shutdown(head.fd, SHUT_WR);
         }
     }

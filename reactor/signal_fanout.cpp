@@ -51,6 +51,17 @@ void signal_fanout::remove(slot_index index) noexcept {
     }
 }
 
+void signal_fanout::renew() {
+    for (auto& each : handlers_) {
+        if (each.token != 0) {
+            signal_hub::renew(each.number, source_, each.registered_by);
+        }
+    }
+    if (watch_ != no_slot) {
+        owner_.slots.head(watch_).fd = signal_hub::fd(source_);
+    }
+}
+
 void signal_fanout::take() {
     for (const auto& record : signal_hub::take(inbox_)) {
         queue_.push_back(record);

@@ -32,6 +32,8 @@ public:
     [[nodiscard]] bool pending() const noexcept { return !queue_.empty(); }
     /// Runs handlers until the queue is empty (true) or stop() was called (false).
     bool run();
+    /// In a fork's child. Errors: EMFILE and the like.
+    void renew();
     /// The reactor's end, after every slot's.
     void shut_down() noexcept { inbox_.box.reset(); }
 

@@ -5,6 +5,7 @@
 #include <pollux/core/error.hpp>
 #include <pollux/core/unique_fd.hpp>
 
+#include "lib/core/forks.hpp"
 #include "lib/sys/dialect.hpp"
 #include "reactor/mailbox.hpp"
 
@@ -42,16 +43,26 @@ struct hub {
     unique_fd signalfd;
     unique_fd pipe_read;
     unique_fd pipe_write;
+    process_mark made_in; // the descriptors
 };
 
 hub& instance() {
-    // Never destroyed: a reactor with static storage may outlive any other static object.
-    static hub* const the_hub = new hub;
+    // Never destroyed: a reactor with static storage may outlive any other static object. Whole at each fork: nobody is
+    // changing it then.
+    static hub* const the_hub = [] {
+        auto made = std::make_unique<hub>();
+        const auto unlock = [] { instance().lock.unlock(); };
+        if (const int error = sys::at_forks([] { instance().lock.lock(); }, unlock, unlock); error != 0) {
+            throw_errno(error, "pthread_atfork");
+        }
+        return made.release();
+    }();
     return *the_hub;
 }
 
 // For the handler, which may touch nothing but these.
 std::atomic<int> handler_pipe{-1};
+std::atomic<::pid_t> handler_process{0};           // whose pipe that is
 std::array<std::atomic<bool>, signals> overflowed; // the pipe was full: deliver once more, without details
 
 ::sigset_t set_of(int number) {
@@ -108,12 +119,14 @@ void on_signal_delivered(int number, ::siginfo_t* info, void*) {
     record.status = number == SIGCHLD ? info->si_status : 0;
     record.value = number == SIGCHLD ? 0 : value_of(*info);
     static_assert(sizeof record <= 512, "a record is written in one piece (PIPE_BUF)");
-    if (sys::write(handler_pipe.load(), &record, sizeof record) < 0) {
+    // Until a fork's child has a pipe of its own, this one is the parent's, which was not meant.
+    const bool own = sys::getpid() == handler_process.load();
+    if (!own || sys::write(handler_pipe.load(), &record, sizeof record) < 0) {
         overflowed[static_cast<std::size_t>(number)].store(true);
         // The loop may have emptied the pipe and looked at the flags in between: then this record, which names no signal,
         // lets it look again. If the pipe is still full, it will.
         record.number = 0;
-        static_cast<void>(!sys::write(handler_pipe.load(), &record, sizeof record));
+        static_cast<void>(own && !sys::write(handler_pipe.load(), &record, sizeof record));
     }
     errno = saved;
 }
@@ -153,7 +166,44 @@ void open_pipe(hub& all) {
     all.pipe_read.reset(ends[0]);
     all.pipe_write.reset(ends[1]);
     handler_pipe.store(ends[1]);
+    handler_process.store(sys::getpid());
 }
+
+// In a fork's child: to read from the parent's descriptors would take its signals, and to change its signalfd those that it
+// waits for. What fails here fails again in fd(), which says so.
+void make_own(hub& all) noexcept {
+    const bool had_pipe = static_cast<bool>(all.pipe_write);
+    const bool had_signalfd = static_cast<bool>(all.signalfd);
+    all.made_in.renew();
+    all.pipe_read.reset();
+    all.pipe_write.reset();
+    all.signalfd.reset();
+    try {
+        if (had_pipe) {
+            open_pipe(all);
+            const signal_info look_at_overflowed;
+            static_cast<void>(!sys::write(all.pipe_write.get(), &look_at_overflowed, sizeof look_at_overflowed));
+        }
+        if (had_signalfd) {
+            update_signalfd(all);
+        }
+    } catch (const std::system_error&) { // NOLINT(bugprone-empty-catch): see above
+    }
+}
+
+// The hub, locked, and this process's own.
+class access {
+public:
+    access() : guard_(instance().lock) {
+        if (instance().made_in.is_parent()) [[unlikely]] {
+            make_own(instance());
+        }
+    }
+    hub& operator*() const noexcept { return instance(); }
+
+private:
+    const std::lock_guard<std::mutex> guard_;
+};
 
 void install_handler(hub& all, int number) {
     open_pipe(all);
@@ -178,8 +228,10 @@ void take_over(hub& all, int number, signal_source source) {
 // Under the hub's lock: to everybody who asked for it.
 void distribute(hub& all, const signal_info& record) {
     for (const auto& to : all.states[static_cast<std::size_t>(record.number)].subscribers) {
-        to.inbox->arrived.push_back(record);
-        to.inbox->box->notify();
+        if (!to.inbox->box->made_in.is_parent()) {
+            to.inbox->arrived.push_back(record);
+            to.inbox->box->notify();
+        }
     }
 }
 
@@ -275,8 +327,8 @@ std::shared_ptr<thread_signals> subscribe(signal_inbox& inbox, int number, signa
         throw_errno(EINVAL, "on_signal(" + std::to_string(number) + "): no such signal, or one that cannot be handled");
     }
     const auto& record = here();
-    auto& all = instance();
-    const std::lock_guard guard(all.lock);
+    const access locked;
+    auto& all = *locked;
     auto& state = all.states[static_cast<std::size_t>(number)];
     if (!state.subscribers.empty() && state.source != source) {
         throw_error(errc::already_registered,
@@ -307,8 +359,8 @@ std::shared_ptr<thread_signals> subscribe(signal_inbox& inbox, int number, signa
 }
 
 void unsubscribe(signal_inbox& inbox, int number, const std::shared_ptr<thread_signals>& by) noexcept {
-    auto& all = instance();
-    const std::lock_guard guard(all.lock);
+    const access locked;
+    auto& all = *locked;
     auto& state = all.states[static_cast<std::size_t>(number)];
     const auto mine = std::ranges::find(state.subscribers, &inbox, &subscriber::inbox);
     if (--mine->handlers == 0) {
@@ -343,15 +395,30 @@ void unsubscribe(signal_inbox& inbox, int number, const std::shared_ptr<thread_s
     // The pipe stays for the life of the process: in another thread the handler may be about to write to it.
 }
 
+void renew(int number, signal_source source, std::shared_ptr<thread_signals>& by) {
+    const auto& record = here();
+    const access locked;
+    if (source == signal_source::signalfd && by != record) {
+        --by->wanted[static_cast<std::size_t>(number)]; // its thread is not in this process
+        by = record;
+        block(*record, number);
+    }
+}
+
 int fd(signal_source source) {
-    auto& all = instance();
-    const std::lock_guard guard(all.lock);
+    const access locked;
+    auto& all = *locked;
+    if (source == signal_source::self_pipe) {
+        open_pipe(all);
+    } else if (!all.signalfd) {
+        update_signalfd(all);
+    }
     return source == signal_source::signalfd ? all.signalfd.get() : all.pipe_read.get();
 }
 
 void collect(signal_source source) {
-    auto& all = instance();
-    const std::lock_guard guard(all.lock);
+    const access locked;
+    auto& all = *locked;
     if (source == signal_source::signalfd) {
         collect_signalfd(all);
     } else {
@@ -360,7 +427,7 @@ void collect(signal_source source) {
 }
 
 std::vector<signal_info> take(signal_inbox& inbox) {
-    const std::lock_guard guard(instance().lock);
+    const access locked;
     return std::exchange(inbox.arrived, {});
 }
 

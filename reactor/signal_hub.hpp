@@ -31,6 +31,9 @@ void unsubscribe(signal_inbox& inbox, int number, const std::shared_ptr<thread_s
 /// The descriptor that a reactor watches for that source. Errors: EMFILE and the like.
 [[nodiscard]] int fd(signal_source source);
 
+/// In a fork's child: a registration that `by` has made is this thread's from now on.
+void renew(int number, signal_source source, std::shared_ptr<thread_signals>& by);
+
 /// Reads what has arrived at that source and puts it into the inboxes of all who asked; wakes those of other reactors.
 void collect(signal_source source);
 

@@ -27,12 +27,15 @@ clock::time_point to_time(std::int64_t nanoseconds) noexcept {
 class core::running_scope {
 public:
     running_scope(core& owner, const char* call) : owner_(owner) {
+        owner.check_thread(call);
         if (owner.running_) {
             throw_error(errc::concurrent_use,
                         std::string(call) + " inside a handler of the same reactor, registered at " +
                             owner.place().file_name() + ":" + std::to_string(owner.place().line()));
         }
+        owner.expect_own(call);
         owner.running_ = true;
+        owner.box->thread.enter();
         owner.collected_ = false;
         owner.box->wake_up();
     }
@@ -40,12 +43,25 @@ public:
     running_scope& operator=(const running_scope&) = delete;
     ~running_scope() {
         owner_.running_ = false;
+        owner_.box->thread.leave();
         owner_.now_.reset();
         static_cast<void>(owner_.box->fall_asleep());
     }
 
 private:
     core& owner_;
+};
+
+// What was posted runs where it is, and is destroyed when it returns.
+class core::post_scope {
+public:
+    explicit post_scope(callback<void()>& work) noexcept : work_(work) {}
+    post_scope(const post_scope&) = delete;
+    post_scope& operator=(const post_scope&) = delete;
+    ~post_scope() { work_.clear(); }
+
+private:
+    callback<void()>& work_;
 };
 
 bool core::take_stop() noexcept {
@@ -191,8 +207,8 @@ bool core::run_posts() {
         running_slot_ = nullptr;
         place_ = next.where;
         ++counters.posts;
-        callback<void()> work(std::move(next.work));
-        work();
+        const post_scope scope(next.work);
+        next.work();
         if (stop_requested()) {
             return false;
         }
@@ -215,6 +231,8 @@ clock::time_point core::wait_deadline(timeout limit) {
 }
 
 void core::wait(timeout limit) {
+    expect_own("run()"); // a handler may have forked
+    box->load_of_loop.store(work_, std::memory_order_relaxed);
     events_ = {};
     next_event_ = 0;
     try {

@@ -168,6 +168,31 @@ TEST_CASE("callback: a heap callable is destroyed exactly once", "[core][callbac
     CHECK(counted::destroyed_with_value == 1);
 }
 
+TEST_CASE("callback: clear() destroys the callable where it is, once, and leaves an empty callback",
+          "[core][callback]") {
+    int calls = 0;
+    {
+        callback<void()> in_place = counted(&calls);
+        callback<void()> on_heap = [held = counted(&calls), rest = std::array<char, 64>()]() mutable {
+            static_cast<void>(rest);
+            held();
+        };
+        callback<void()> trivial = [&calls] { ++calls; };
+        counted::destroyed_with_value = 0;
+        for (auto* const each : {&in_place, &on_heap, &trivial}) {
+            (*each)();
+            each->clear();
+            CHECK_FALSE(*each);
+            each->clear();
+        }
+        CHECK(counted::destroyed_with_value == 2);
+        CHECK(counted::alive == 0);
+        trivial = [&calls] { ++calls; };
+        trivial();
+    }
+    CHECK(calls == 4);
+}
+
 TEST_CASE("callback: what an assignment destroys may come back to the very same callback", "[core][callback][A4]") {
     struct visitor {
         callback<void()>* home;

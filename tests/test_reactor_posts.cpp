@@ -9,6 +9,7 @@
 #include <barrier>
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -126,6 +127,97 @@ TEST_CASE("a single post always wakes a loop that falls asleep [G1]", "[reactor]
     other.join();
     CHECK(seen == rounds.done());
     CHECK(seen > 100);
+}
+
+TEST_CASE("three threads each wait for a post of their own: whoever finds others waiting is told of too [G1]",
+          "[reactor][G1][threads]") {
+    EACH_MECHANISM(kind);
+    pollux::reactor loop(kind);
+    std::atomic<int> least{1 << 30};
+    std::vector<std::thread> threads;
+    for (int who = 0; who < 3; ++who) {
+        threads.emplace_back([&, poster = loop.make_poster()] {
+            std::atomic<int> seen{0};
+            test::rounds rounds(10000, 500);
+            while (rounds.next()) {
+                const int i = rounds.done();
+                poster.post([&seen, i] { seen.store(i); });
+                while (seen.load() != i) {
+                    std::this_thread::yield();
+                }
+            }
+            for (int before = least; before > rounds.done() && !least.compare_exchange_weak(before, rounds.done());) {
+            }
+        });
+    }
+    CHECK(loop.run() == run_status::out_of_work);
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    CHECK(least > 100);
+}
+
+TEST_CASE(
+    "four threads post a million times while the loop starts and stops 1,000 times: none lost, none twice [G1] [G5]",
+    "[reactor][G1][G5][threads]") {
+    EACH_MECHANISM(kind);
+    constexpr std::size_t posters = 4;
+    const std::uint32_t posts = test::slow_build() ? 5000 : 250000;
+    const std::uint32_t posts_per_start = test::slow_build() ? 200 : 1000;
+    pollux::reactor loop(kind);
+    std::array<std::uint32_t, posters> next{};
+    std::uint32_t calls = 0;
+    std::uint32_t wrong = 0;
+    std::vector<std::thread> threads;
+    for (std::size_t who = 0; who < posters; ++who) {
+        threads.emplace_back([&, who, poster = loop.make_poster()] {
+            for (std::uint32_t i = 0; i < posts; ++i) {
+                poster.post([&, who, i] {
+                    wrong += next[who]++ != i ? 1U : 0U;
+                    if (++calls % posts_per_start == 0) {
+                        loop.stop(); // in the middle of a batch
+                    }
+                });
+                if (i % 512 == 0) {
+                    std::this_thread::yield();
+                }
+            }
+        });
+    }
+    std::uint32_t stops = 0;
+    while (loop.run() == run_status::stopped) {
+        ++stops;
+    }
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    CHECK(stops == posters * posts / posts_per_start);
+    CHECK(calls == posters * posts);
+    CHECK(wrong == 0);
+}
+
+TEST_CASE("what a post holds is destroyed when it returns, throws or stops the loop, before the next one runs [A9]",
+          "[reactor][A9]") {
+    EACH_MECHANISM(kind);
+    pollux::reactor loop(kind);
+    test::tally counts;
+    int seen = 0;
+    for (int which = 0; which < 3; ++which) {
+        loop.post([&, which, life = test::life(counts)] {
+            CHECK(counts.destroyed == which);
+            life.called();
+            if (which == 1) {
+                throw std::runtime_error("in a post");
+            }
+            loop.stop();
+        });
+    }
+    while (test::text_of([&] { static_cast<void>(loop.run()); }) == "in a post" || counts.destroyed < 3) {
+        ++seen;
+    }
+    CHECK(counts.calls == 3);
+    CHECK(counts.destroyed == 3);
+    CHECK(seen < 5);
 }
 
 TEST_CASE("posters outlive a reactor that stops and dies under them [G2]", "[reactor][G2][threads]") {

@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/select.h>
@@ -31,7 +32,6 @@
 #include <sys/ioctl.h>
 #endif
 #if POLLUX_HAS_KQUEUE
-#include <pthread.h>
 #include <sys/event.h>
 #endif
 #ifdef __APPLE__
@@ -80,12 +80,13 @@ using kevent_count = std::size_t;
 #else
 using kevent_count = int;
 #endif
-
-/// Calls that in each child of a fork(2) from now on. Returns an errno. (No system call: the C library keeps the list.)
-[[nodiscard]] inline int in_each_child(void (*call)()) noexcept {
-    return ::pthread_atfork(nullptr, nullptr, call);
-}
 #endif
+
+/// Calls these at each fork(2) from now on: before it, and after it in the parent and in the child; null for nothing.
+/// Returns an errno. (No system call: the C library keeps the list.)
+[[nodiscard]] inline int at_forks(void (*before)(), void (*in_parent)(), void (*in_child)()) noexcept {
+    return ::pthread_atfork(before, in_parent, in_child);
+}
 
 #ifdef POLLUX_SEAM
 

@@ -22,7 +22,7 @@ namespace {
 constexpr auto retry_pause = std::chrono::milliseconds(50);
 constexpr unsigned most_failures = 64; // of accept, in a row
 
-// The socket file of a Unix listener: removed with it, if it is still the one that it made.
+// The socket file of a Unix listener: removed with it, if it is still the one that it made, by the process that made it.
 class socket_file {
 public:
     socket_file() = default;
@@ -35,12 +35,13 @@ public:
     socket_file& operator=(socket_file&& other) noexcept {
         std::swap(path_, other.path_);
         std::swap(made_, other.made_);
+        made_in_.renew();
         return *this;
     }
     ~socket_file() {
         struct ::stat now {};
-        if (!path_.empty() && sys::stat(path_.c_str(), &now) == 0 && now.st_dev == made_.st_dev &&
-            now.st_ino == made_.st_ino) {
+        if (!path_.empty() && !made_in_.is_parent() && sys::stat(path_.c_str(), &now) == 0 &&
+            now.st_dev == made_.st_dev && now.st_ino == made_.st_ino) {
             sys::unlink(path_.c_str());
         }
     }
@@ -48,6 +49,7 @@ public:
 private:
     std::string path_;
     struct ::stat made_ {};
+    process_mark made_in_;
 };
 
 struct listener_extra final : slot_extra {

@@ -29,6 +29,11 @@ struct found_stream {
 };
 
 [[gnu::always_inline]] inline bool is_live(const slot* held, std::uint64_t token) noexcept {
+    if constexpr (checks_threads) {
+        if (held != nullptr) {
+            slot_table::owner_of(held).check_thread("using a stream");
+        }
+    }
     return held != nullptr && slot_table::names(token, *held);
 }
 
@@ -252,7 +257,7 @@ void stream::close(clock::duration linger) noexcept {
 }
 
 void stream::abort() noexcept {
-    if (active()) {
+    if (active() && !slot_table::owner_of(held()).is_parents()) {
         const ::linger now{1, 0};
         sys::setsockopt(held()->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     }

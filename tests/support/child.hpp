@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The pollux authors
 //
-// Runs a function in a child process: for what kills, aborts, or changes the process. The child has default signal
-// dispositions and an alarm; it must not use Catch2's assertions, it answers with its status and what it writes.
+// Runs a function in a child process: for what kills, aborts, or changes the process. The child has an alarm and, unless
+// it is to inherit its signals, default dispositions and an empty mask; it must not use Catch2's assertions, it answers with its status and what it writes.
 #pragma once
 
 #include "support/fds.hpp"
@@ -24,18 +24,23 @@ struct child_outcome {
     std::string errors; ///< what it wrote to standard error
 };
 
+enum class child_signals : bool { defaults, inherited };
+
 /// `function` returns the child's exit status. An exception is status 99, its text goes to standard error.
 template <class Function>
-child_outcome run_in_child(Function&& function, unsigned seconds = 20) {
+child_outcome run_in_child(Function&& function, unsigned seconds = 20,
+                           child_signals signals = child_signals::defaults) {
     pipe_pair errors;
     const auto child = must(::fork(), "fork");
     if (child == 0) {
-        for (int number = 1; number <= 64; ++number) {
-            ::signal(number, SIG_DFL);
+        if (signals == child_signals::defaults) {
+            for (int number = 1; number <= 64; ++number) {
+                ::signal(number, SIG_DFL);
+            }
+            ::sigset_t none;
+            sigemptyset(&none);
+            ::sigprocmask(SIG_SETMASK, &none, nullptr);
         }
-        ::sigset_t none;
-        sigemptyset(&none);
-        ::sigprocmask(SIG_SETMASK, &none, nullptr);
         ::alarm(seconds);
         ::dup2(errors.writer.get(), STDERR_FILENO);
         int status = 99;

@@ -44,6 +44,14 @@ public:
 
     [[nodiscard]] explicit operator bool() const noexcept { return invoke_ != nullptr; }
 
+    /// Destroys the callable where it is, which must not come back to this object.
+    void clear() noexcept {
+        invoke_ = nullptr;
+        if (manage_ != nullptr) {
+            std::exchange(manage_, nullptr)(bytes_, nullptr);
+        }
+    }
+
     /// Moves `other` into this one, which is empty: an assignment without looking at what was here.
     void fill_from(callback_base& other) noexcept {
         assert(invoke_ == nullptr && "fill_from() of a callback that is not empty");

@@ -5,8 +5,12 @@
 #include <pollux/core/callback.hpp>
 #include <pollux/core/source_location.hpp>
 #include <pollux/features.hpp>
+#include <pollux/reactor/outcome.hpp>
 
+#include <cstddef>
 #include <memory>
+#include <optional>
+#include <type_traits>
 
 namespace pollux::inline POLLUX_ABI {
 
@@ -28,8 +32,22 @@ public:
     /// reactor is gone. Never blocks. May throw std::bad_alloc, then nothing was queued.
     bool post(callback<void()> work, source_location where = source_location::current()) const;
 
+    /// Has the reactor call `work` in its thread, in the order of posts, and waits for it: returns what it returns, throws what it
+    /// throws (run() goes on). While nobody runs the reactor, it waits for whoever does. Errors: errc::concurrent_use inside
+    /// the reactor's own run(); errc::closed when the reactor is gone, or goes before it has called `work`.
+    template <class Work>
+    std::invoke_result_t<Work&> post_and_wait(Work&& work, source_location where = source_location::current()) const {
+        std::optional<outcome<std::invoke_result_t<Work&>>> answer;
+        call_and_wait([&]() noexcept { answer.emplace(outcome<std::invoke_result_t<Work&>>::of(work)); }, where);
+        return answer->value();
+    }
+
     /// Makes the reactor's wait return. Safe in a signal handler. Nothing when the reactor is gone.
     void wake() const noexcept;
+
+    /// How much the reactor has to do: posts that have not run, and its registrations when it last began to wait. The
+    /// largest number when it is gone.
+    [[nodiscard]] std::size_t load() const noexcept;
 
     /// As reactor::stop().
     void stop() const noexcept;
@@ -37,6 +55,7 @@ public:
 private:
     friend class reactor;
     explicit poster(std::shared_ptr<detail::mailbox> box) noexcept;
+    void call_and_wait(callback<void()> work, source_location where) const;
     std::shared_ptr<detail::mailbox> box_;
 };
 

@@ -11,22 +11,30 @@
 #include <pollux/reactor/diagnostic.hpp>
 #include <pollux/reactor/exit_status.hpp>
 #include <pollux/reactor/file_change.hpp>
+#include <pollux/reactor/offload.hpp>
 #include <pollux/reactor/poster.hpp>
 #include <pollux/reactor/registration.hpp>
 #include <pollux/reactor/signal_info.hpp>
 
 #include <cstdint>
+#include <exception>
+#include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace pollux::inline POLLUX_ABI {
+
+class thread_pool;
 
 struct reactor_options {
     std::optional<pollux::mechanism> mechanism; ///< default_mechanism() when empty
     time_source* time = nullptr;                ///< outlives the reactor; null for pollux::clock
     signal_source signals = signal_source::automatic;
     child_source children = child_source::automatic;
+    thread_pool* pool = nullptr; ///< for offload(), outlives the reactor; null for one of its own, made when needed
 };
 
 /// Why run(), run_once() or step() returned.
@@ -55,7 +63,7 @@ class POLLUX_API reactor {
 public:
     /// Errors: errc::not_supported, EMFILE and other reasons that the mechanism or the wake-up descriptor cannot be made.
     explicit reactor(reactor_options options = {});
-    explicit reactor(pollux::mechanism which) : reactor(reactor_options{which, nullptr, {}, {}}) {}
+    explicit reactor(pollux::mechanism which) : reactor(reactor_options{which, nullptr, {}, {}, nullptr}) {}
     reactor(const reactor&) = delete;
     reactor& operator=(const reactor&) = delete;
     /// Destroys what was posted and not run. Inside its own run() it names the running handler's place and terminates.
@@ -117,6 +125,32 @@ public:
     /// Queues `work` for a later turn; any thread. See poster::post.
     bool post(callback<void()> work, source_location where = source_location::current());
 
+    /// Has the loop call `work` and waits for it; any other thread. See poster::post_and_wait. The reactor must live until it returns: a
+    /// poster need not care.
+    template <class Work>
+    std::invoke_result_t<Work&> post_and_wait(Work&& work, source_location where = source_location::current()) {
+        return make_poster().post_and_wait(std::forward<Work>(work), where);
+    }
+
+    /// Has a thread of the pool call `work`, and then the loop call `then` with what it returned or threw. When the registration ends first,
+    /// `then` is not called: work that has not begun is dropped, work that has goes on for nothing. Destroying the reactor ends its registrations, and waits
+    /// for work that has begun if the pool is its own. `work` is destroyed in the thread that called it. Errors: EAGAIN when the pool's queue is
+    /// full, invalid_argument when one of the two is empty, what the pool's constructor throws, with the first.
+    template <class Work>
+    registration offload(Work work, callback<void(outcome<std::invoke_result_t<Work&>>)> then,
+                         source_location where = source_location::current()) {
+        using result_type = std::invoke_result_t<Work&>;
+        using call = detail::offloaded_call<result_type>;
+        callback<result_type()> made(std::move(work));
+        expect_work(static_cast<bool>(made), static_cast<bool>(then));
+        return offload_call(
+            std::make_unique<call>(std::move(made)),
+            [then = std::move(then)](detail::offloaded* done, const std::exception_ptr& failed) mutable {
+                then(done != nullptr ? static_cast<call&>(*done).answer() : outcome<result_type>(failed));
+            },
+            where);
+    }
+
     /// A handle for other threads that may outlive this reactor.
     [[nodiscard]] poster make_poster();
 
@@ -136,6 +170,12 @@ public:
 
     /// One turn without waiting, for a foreign loop.
     run_status step() { return run_once(clock::duration::zero()); }
+
+    /// In the child of a fork(2), makes this copy of the reactor the child's own: new kernel objects, everything registered and
+    /// posted as before the fork; also inside a handler. Before it, whatever would touch the parent fails with errc::closed, post() returns false, and
+    /// ending registrations or destroying the copy leaves the parent alone. A descriptor that cannot be watched any more is told to
+    /// on_diagnostic(). Nothing in the process that made the reactor. Errors: as the constructor's; it may be called again.
+    void after_fork();
 
     /// The time that this turn goes by.
     [[nodiscard]] clock::time_point now();
@@ -165,6 +205,10 @@ private:
     timer_registration after_delay(clock::duration delay, callback<void()> handler, source_location where);
     timer_registration every_period(clock::duration period, callback<void(std::uint64_t)> handler,
                                     source_location where);
+
+    registration offload_call(std::unique_ptr<detail::offloaded> work, detail::offload_handler then,
+                              source_location where);
+    static void expect_work(bool work, bool then);
 
     detail::core* core_; // shared with registrations; freed by the last of them
 };

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+//
+// Whether an object is a copy that fork(2) has made: its kernel objects are then the parent's, or not there. Internal.
+#pragma once
+
+#include <pollux/features.hpp>
+
+#include <atomic>
+
+namespace pollux::inline POLLUX_ABI::detail {
+
+/// One more in each child than in its parent.
+extern std::atomic<unsigned> fork_count;
+
+/// The process in which something was made.
+class process_mark {
+public:
+    /// Errors: ENOMEM, the first time.
+    process_mark();
+    process_mark(const process_mark&) = delete;
+    process_mark& operator=(const process_mark&) = delete;
+
+    /// Whether that was another process than this one. Any thread, signal handlers.
+    [[nodiscard]] bool is_parent() const noexcept {
+        return made_at_.load(std::memory_order_relaxed) != fork_count.load(std::memory_order_relaxed);
+    }
+    /// From now on it is this one.
+    void renew() noexcept { made_at_.store(fork_count.load(std::memory_order_relaxed), std::memory_order_relaxed); }
+    /// After renew(), if that came too early.
+    void take_back() noexcept { made_at_.fetch_sub(1, std::memory_order_relaxed); }
+
+private:
+    std::atomic<unsigned> made_at_;
+};
+
+} // namespace pollux::inline POLLUX_ABI::detail
