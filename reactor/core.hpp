@@ -9,6 +9,7 @@
 #include <pollux/reactor/reactor.hpp>
 
 #include "reactor/chunk_pool.hpp"
+#include "reactor/clock_timers.hpp"
 #include "reactor/driver.hpp"
 #include "reactor/mailbox.hpp"
 #include "reactor/signal_fanout.hpp"
@@ -54,15 +55,17 @@ public:
     [[nodiscard]] slot_index add_socket(unique_fd fd, slot::ready_function ready, source_location where);
     /// A watch of the reactor's own: no callable, no reason for run() to go on.
     [[nodiscard]] slot_index watch_internal(int fd, slot::ready_function ready);
-    [[nodiscard]] timer_registration add_timer(clock::time_point deadline, clock::duration period,
-                                               callback_base&& handler, source_location where);
+    /// `period`: as in slot::timer_part. `deadline`: nanoseconds of that clock.
+    [[nodiscard]] slot_index add_timer(timer_clock of, std::int64_t deadline, std::int64_t period, clock::duration slack,
+                                       callback_base&& handler, source_location where);
     [[nodiscard]] signal_registration on_signal(int number, callback<void(const signal_info&)> handler,
                                                 source_location where);
     /// Makes tokens of the slot stale, undoes what its kind has set up and destroys its callable (after it has returned,
     /// when it is the one that runs).
     void end(slot_index index) noexcept;
     void end_token(std::uint64_t token) noexcept;
-    void rearm(slot_index index, clock::time_point deadline) noexcept;
+    /// Moves it; its clock, period and slack stay.
+    void rearm(slot_index index, std::int64_t deadline) noexcept;
     template <class Registration>
     [[nodiscard]] Registration make_registration(slot_index index) noexcept {
         return Registration(slots.head(index), slots.token(index));
@@ -113,6 +116,7 @@ public:
     std::shared_ptr<mailbox> box = std::make_shared<mailbox>();
     std::unique_ptr<detail::driver> driver;
     signal_fanout signals;
+    clock_timers other_clocks;
     reactor_counters counters;
 
 private:
@@ -144,6 +148,7 @@ private:
     void sync_or_end(slot_index index);
     void recycle(slot_index index) noexcept;
     void free_slot(slot_index index) noexcept;
+    void arm(slot_index index, std::int64_t deadline) noexcept;
     [[nodiscard]] bool left_over() const noexcept;
     [[nodiscard]] bool has_work() const noexcept;
     [[nodiscard]] bool take_stop() noexcept;
@@ -152,7 +157,12 @@ private:
     bool turn(timeout limit);
     void collect_timers(bool whole);
     bool fire_timers();
-    void fire(slot_index index);
+    bool fire_timers(timer_wheel& from);
+    void fire(timer_wheel& from, slot_index index);
+    void fire_periodic(timer_wheel& from, slot_index index);
+    [[nodiscard]] timer_wheel& wheel_of(const slot& head) noexcept {
+        return head.clock == 0 ? wheel_ : other_clocks.wheel_of(static_cast<timer_clock>(head.clock));
+    }
     void take_mail();
     bool run_posts();
     void wait(timeout limit);

@@ -55,7 +55,7 @@ bool timer_registration::rearm_at(clock::time_point deadline) noexcept {
     if (!active()) {
         return false;
     }
-    slot_table::owner_of(held()).rearm(slot_table::index_of(token()), deadline);
+    slot_table::owner_of(held()).rearm(slot_table::index_of(token()), deadline.time_since_epoch().count());
     return true;
 }
 
@@ -69,6 +69,27 @@ clock::time_point timer_registration::deadline() const noexcept {
     }
     return clock::time_point(clock::duration(held()->as.timer.deadline));
 }
+
+template <class Clock>
+bool clock_timer_registration<Clock>::rearm_at(typename Clock::time_point deadline) noexcept {
+    if (!active()) {
+        return false;
+    }
+    slot_table::owner_of(held()).rearm(slot_table::index_of(token()), saturated(deadline.time_since_epoch()).count());
+    return true;
+}
+
+template <class Clock>
+typename Clock::time_point clock_timer_registration<Clock>::deadline() const noexcept {
+    if (!active()) {
+        return Clock::time_point::max();
+    }
+    const std::chrono::nanoseconds since(held()->as.timer.deadline);
+    return typename Clock::time_point(std::chrono::duration_cast<typename Clock::duration>(since));
+}
+
+template class clock_timer_registration<std::chrono::system_clock>;
+template class clock_timer_registration<boot_clock>;
 
 poster::poster(std::shared_ptr<detail::mailbox> box) noexcept : box_(std::move(box)) {
     box_->posters.fetch_add(1);
@@ -120,20 +141,41 @@ watch_registration reactor::watch_fd(int fd, interest wanted, callback<void(read
     return core_->watch(fd, wanted, std::move(handler), where);
 }
 
-timer_registration reactor::after_delay(clock::duration delay, callback<void()> handler, source_location where) {
-    return at(saturated_add(core_->driver->now(), delay), std::move(handler), where);
+timer_registration reactor::after_delay(clock::duration delay, timer_options options, callback<void()> handler,
+                                        source_location where) {
+    return at(saturated_add(core_->driver->now(), delay), options, std::move(handler), where);
 }
 
-timer_registration reactor::at(clock::time_point deadline, callback<void()> handler, source_location where) {
-    return core_->add_timer(deadline, clock::duration::zero(), std::move(handler), where);
+timer_registration reactor::at(clock::time_point deadline, timer_options options, callback<void()> handler,
+                               source_location where) {
+    const auto index = core_->add_timer(detail::timer_clock::steady, deadline.time_since_epoch().count(), 0,
+                                        options.slack, std::move(handler), where);
+    return core_->make_registration<timer_registration>(index);
 }
 
-timer_registration reactor::every_period(clock::duration period, callback<void(std::uint64_t)> handler,
-                                         source_location where) {
+wall_timer_registration reactor::at(std::chrono::system_clock::time_point deadline, callback<void()> handler,
+                                    source_location where) {
+    const auto index = core_->add_timer(detail::timer_clock::wall, saturated(deadline.time_since_epoch()).count(), 0, {},
+                                        std::move(handler), where);
+    return core_->make_registration<wall_timer_registration>(index);
+}
+
+boot_timer_registration reactor::at(boot_clock::time_point deadline, callback<void()> handler, source_location where) {
+    const auto index = core_->add_timer(detail::timer_clock::boot, deadline.time_since_epoch().count(), 0, {},
+                                        std::move(handler), where);
+    return core_->make_registration<boot_timer_registration>(index);
+}
+
+timer_registration reactor::every_period(clock::duration period, timer_options options,
+                                         callback<void(std::uint64_t)> handler, source_location where) {
     if (period <= clock::duration::zero()) {
         throw_errno(EINVAL, "every(" + std::to_string(period.count()) + " ns): a period must be positive");
     }
-    return core_->add_timer(saturated_add(core_->driver->now(), period), period, std::move(handler), where);
+    const auto index =
+        core_->add_timer(detail::timer_clock::steady, saturated_add(core_->driver->now(), period).time_since_epoch().count(),
+                         options.pace == pace::fixed_delay ? -period.count() : period.count(), options.slack,
+                         std::move(handler), where);
+    return core_->make_registration<timer_registration>(index);
 }
 
 signal_registration reactor::on_signal(int number, callback<void(const signal_info&)> handler, source_location where) {
