@@ -81,9 +81,9 @@ clock::time_point clock_timers::next_look(clock::time_point now) const noexcept 
             return clock::time_point::min();
         }
         if (clock->alarm.fd() < 0) {
-            const auto left = saturated_add(
-                clock::time_point(clock::duration(clock->wheel.next_deadline())),
-                clock::duration(-clock_alarm::now(static_cast<timer_clock>(place + 1)))).time_since_epoch();
+            const auto left = saturated_add(clock::time_point(clock::duration(clock->wheel.next_deadline())),
+                                            clock::duration(-clock_alarm::now(static_cast<timer_clock>(place + 1))))
+                                  .time_since_epoch();
             when = std::min(when, now + std::clamp<clock::duration>(left, clock::duration::zero(), pause));
         }
     }

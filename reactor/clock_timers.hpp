@@ -43,7 +43,9 @@ private:
         bool look = false; // the alarm has rung, or timers were put aside
     };
 
-    [[nodiscard]] std::unique_ptr<one>& at(timer_clock of) noexcept { return clocks_[static_cast<std::size_t>(of) - 1]; }
+    [[nodiscard]] std::unique_ptr<one>& at(timer_clock of) noexcept {
+        return clocks_[static_cast<std::size_t>(of) - 1];
+    }
     static void set(one& clock) noexcept;
 
     core& owner_;

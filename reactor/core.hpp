@@ -56,10 +56,16 @@ public:
     /// A watch of the reactor's own: no callable, no reason for run() to go on.
     [[nodiscard]] slot_index watch_internal(int fd, slot::ready_function ready);
     /// `period`: as in slot::timer_part. `deadline`: nanoseconds of that clock.
-    [[nodiscard]] slot_index add_timer(timer_clock of, std::int64_t deadline, std::int64_t period, clock::duration slack,
-                                       callback_base&& handler, source_location where);
+    [[nodiscard]] slot_index add_timer(timer_clock of, std::int64_t deadline, std::int64_t period,
+                                       clock::duration slack, callback_base&& handler, source_location where);
     [[nodiscard]] signal_registration on_signal(int number, callback<void(const signal_info&)> handler,
                                                 source_location where);
+    /// A plain timer, `delay` from now.
+    [[nodiscard]] timer_registration after(clock::duration delay, callback<void()> handler, source_location where) {
+        const auto deadline = saturated_add(driver->now(), delay).time_since_epoch().count();
+        return make_registration<timer_registration>(
+            add_timer(timer_clock::steady, deadline, 0, {}, std::move(handler), where));
+    }
     /// Makes tokens of the slot stale, undoes what its kind has set up and destroys its callable (after it has returned,
     /// when it is the one that runs).
     void end(slot_index index) noexcept;

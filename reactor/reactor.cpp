@@ -155,8 +155,8 @@ timer_registration reactor::at(clock::time_point deadline, timer_options options
 
 wall_timer_registration reactor::at(std::chrono::system_clock::time_point deadline, callback<void()> handler,
                                     source_location where) {
-    const auto index = core_->add_timer(detail::timer_clock::wall, saturated(deadline.time_since_epoch()).count(), 0, {},
-                                        std::move(handler), where);
+    const auto index = core_->add_timer(detail::timer_clock::wall, saturated(deadline.time_since_epoch()).count(), 0,
+                                        {}, std::move(handler), where);
     return core_->make_registration<wall_timer_registration>(index);
 }
 
@@ -171,10 +171,9 @@ timer_registration reactor::every_period(clock::duration period, timer_options o
     if (period <= clock::duration::zero()) {
         throw_errno(EINVAL, "every(" + std::to_string(period.count()) + " ns): a period must be positive");
     }
-    const auto index =
-        core_->add_timer(detail::timer_clock::steady, saturated_add(core_->driver->now(), period).time_since_epoch().count(),
-                         options.pace == pace::fixed_delay ? -period.count() : period.count(), options.slack,
-                         std::move(handler), where);
+    const auto index = core_->add_timer(
+        detail::timer_clock::steady, saturated_add(core_->driver->now(), period).time_since_epoch().count(),
+        options.pace == pace::fixed_delay ? -period.count() : period.count(), options.slack, std::move(handler), where);
     return core_->make_registration<timer_registration>(index);
 }
 

@@ -354,7 +354,8 @@ clock::time_point core::next_deadline() {
     if (left_over() || stop_requested() || box->news.load()) {
         return driver->now();
     }
-    const auto earliest = std::min(wheel_.next_deadline(), other_clocks.next_look(driver->now()).time_since_epoch().count());
+    const auto earliest =
+        std::min(wheel_.next_deadline(), other_clocks.next_look(driver->now()).time_since_epoch().count());
     return earliest == std::numeric_limits<std::int64_t>::min() ? driver->now() : to_time(earliest);
 }
 
