@@ -31,6 +31,12 @@ child::~child() {
     owner.children.left();
 }
 
+void child::after_fork() {
+    if (sys::getpid() != parent) {
+        owner.children.ended(index);
+    }
+}
+
 child_registration children::on_exit(int pid, callback<void(const exit_status&)> handler, source_location where) {
     expect_handler(handler, "reactor::on_exit");
     const std::string text = "on_exit(" + std::to_string(pid) + ")";
@@ -153,7 +159,7 @@ bool children::run() {
 
 void children::deliver(core& owner, slot& head, readiness) {
     auto& of = static_cast<child&>(*head.as.socket.extra);
-    const auto status = child_registry::reap(of.pid, head.fd);
+    const auto status = of.parent == sys::getpid() ? child_registry::reap(of.pid, head.fd) : exit_status();
     if (!status) {
         return;
     }

@@ -50,6 +50,8 @@ enum class child_owner : std::uint8_t {
 struct child final : slot_extra, ring_link {
     child(core& of, slot_index at, int which);
     ~child() override;
+    /// It is the parent's, not ours: its end will never be known here.
+    void after_fork() override;
 
     core& owner;
     const slot_index index;
@@ -84,7 +86,9 @@ public:
         static_cast<void>(run());
     }
     /// The reactor's end, after every slot's.
-    void shut_down() noexcept { notes_.close(); }
+    void shut_down() noexcept { notes_.close(owner_); }
+    /// In a fork's child.
+    void renew() noexcept { notes_.close(owner_); }
     /// Reaps, ends the slot and calls its handler; nothing when the child has not ended.
     static void deliver(core& owner, slot& head, readiness);
 

@@ -2,8 +2,11 @@
 // Copyright (c) 2026 The pollux authors
 #include "reactor/core.hpp"
 
+#include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <exception>
+#include <limits>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -11,6 +14,23 @@
 namespace pollux::inline POLLUX_ABI::detail {
 
 namespace {
+
+// 2^bits - 1 is the largest such number that is not above it.
+std::uint8_t slack_bits(clock::duration slack) noexcept {
+    const auto most = static_cast<std::uint64_t>(std::max<std::int64_t>(slack.count(), 0));
+    return static_cast<std::uint8_t>(std::min(static_cast<int>(std::bit_width(most + 1)) - 1, 62));
+}
+
+// The number from the deadline to the end of its slack that has most zeros at its end: timers meet there.
+std::int64_t within_slack(std::int64_t deadline, std::uint8_t bits) noexcept {
+    const auto slack = (std::int64_t{1} << bits) - 1;
+    if (bits == 0 || deadline <= 0 || deadline > std::numeric_limits<std::int64_t>::max() - slack) {
+        return deadline;
+    }
+    const auto last = static_cast<std::uint64_t>(deadline + slack);
+    const auto zeros = std::bit_width(static_cast<std::uint64_t>(deadline - 1) ^ last) - 1;
+    return static_cast<std::int64_t>(last >> zeros << zeros);
+}
 
 std::string place_text(source_location where) {
     return std::string(where.file_name()) + ":" + std::to_string(where.line());
@@ -23,6 +43,7 @@ core::core(const reactor_options& options)
       signals(*this, options.signals, box),
       children(*this, options.children),
       files(*this),
+      other_clocks(*this),
       wheel_(slots, driver->now().time_since_epoch().count()),
       pool_(options.pool) {
     alarm_ = watch_internal(box->alarm.fd(), [](core& owner, slot&, readiness) {
@@ -65,6 +86,7 @@ void core::shut_down() noexcept {
     driver.reset();
     signals.shut_down();
     children.shut_down();
+    other_clocks.shut_down();
     box.reset(); // with its descriptor, unless posters are left
     release();   // the slots stay as long as registrations look at them
 }
@@ -119,7 +141,7 @@ void core::end(slot_index index) noexcept {
         break;
     }
     case slot_kind::timer:
-        wheel_.remove(index);
+        wheel_of(head).remove(index);
         break;
     case slot_kind::signal:
         signals.remove(index);
@@ -182,24 +204,35 @@ void core::sync_or_end(slot_index index) {
     }
 }
 
-timer_registration core::add_timer(clock::time_point deadline, clock::duration period, callback_base&& handler,
-                                   source_location where) {
+slot_index core::add_timer(timer_clock of, std::int64_t deadline, std::int64_t period, clock::duration slack,
+                           callback_base&& handler, source_location where) {
     expect_handler(handler, "a timer");
+    if (of != timer_clock::steady) [[unlikely]] {
+        other_clocks.prepare(of);
+    }
     const slot_index index = add_slot(slot_kind::timer, where);
     slot& head = slots.head(index);
-    head.armed_turn = turn_;
-    head.as.timer.deadline = deadline.time_since_epoch().count();
-    head.as.timer.period = period.count();
-    slots.head(index).callable = std::move(handler);
-    wheel_.insert(index);
-    return make_registration<timer_registration>(index);
+    head.clock = static_cast<unsigned char>(of) & 3U;
+    head.slack_bits = slack_bits(slack);
+    head.as.timer.period = period;
+    head.callable = std::move(handler);
+    arm(index, deadline);
+    return index;
 }
 
-void core::rearm(slot_index index, clock::time_point deadline) noexcept {
-    wheel_.remove(index);
-    slots.head(index).as.timer.deadline = deadline.time_since_epoch().count();
-    slots.head(index).armed_turn = turn_;
-    wheel_.insert(index);
+void core::arm(slot_index index, std::int64_t deadline) noexcept {
+    slot& head = slots.head(index);
+    head.armed_turn = turn_;
+    head.as.timer.deadline = within_slack(deadline, head.slack_bits);
+    wheel_of(head).insert(index);
+    if (head.clock != 0) [[unlikely]] {
+        other_clocks.inserted(static_cast<timer_clock>(head.clock), head.as.timer.deadline);
+    }
+}
+
+void core::rearm(slot_index index, std::int64_t deadline) noexcept {
+    wheel_of(slots.head(index)).remove(index);
+    arm(index, deadline);
 }
 
 signal_registration core::on_signal(int number, callback<void(const signal_info&)> handler, source_location where) {

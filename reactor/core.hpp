@@ -11,6 +11,7 @@
 
 #include "reactor/children.hpp"
 #include "reactor/chunk_pool.hpp"
+#include "reactor/clock_timers.hpp"
 #include "reactor/driver.hpp"
 #include "reactor/files.hpp"
 #include "reactor/mailbox.hpp"
@@ -78,8 +79,9 @@ public:
     [[nodiscard]] slot_index add_socket(unique_fd fd, slot::ready_function ready, source_location where);
     /// A watch of the reactor's own: no callable, no reason for run() to go on.
     [[nodiscard]] slot_index watch_internal(int fd, slot::ready_function ready);
-    [[nodiscard]] timer_registration add_timer(clock::time_point deadline, clock::duration period,
-                                               callback_base&& handler, source_location where);
+    /// `period`: as in slot::timer_part. `deadline`: nanoseconds of that clock.
+    [[nodiscard]] slot_index add_timer(timer_clock of, std::int64_t deadline, std::int64_t period,
+                                       clock::duration slack, callback_base&& handler, source_location where);
     [[nodiscard]] signal_registration on_signal(int number, callback<void(const signal_info&)> handler,
                                                 source_location where);
     // offload.cpp
@@ -87,11 +89,18 @@ public:
     /// Ends the registration and calls its handler, unless it has ended.
     void finish_offload(std::uint64_t token, offloaded* done, const std::exception_ptr& failed);
 
+    /// A plain timer, `delay` from now.
+    [[nodiscard]] timer_registration after(clock::duration delay, callback<void()> handler, source_location where) {
+        const auto deadline = saturated_add(driver->now(), delay).time_since_epoch().count();
+        return make_registration<timer_registration>(
+            add_timer(timer_clock::steady, deadline, 0, {}, std::move(handler), where));
+    }
     /// Makes tokens of the slot stale, undoes what its kind has set up and destroys its callable (after it has returned,
     /// when it is the one that runs).
     void end(slot_index index) noexcept;
     void end_token(std::uint64_t token) noexcept;
-    void rearm(slot_index index, clock::time_point deadline) noexcept;
+    /// Moves it; its clock, period and slack stay.
+    void rearm(slot_index index, std::int64_t deadline) noexcept;
     template <class Registration>
     [[nodiscard]] Registration make_registration(slot_index index) noexcept {
         return Registration(slots.head(index), slots.token(index));
@@ -150,6 +159,7 @@ public:
     signal_fanout signals;
     detail::children children;
     detail::files files;
+    clock_timers other_clocks;
     reactor_counters counters;
 
 private:
@@ -180,11 +190,11 @@ private:
     ~core();
     [[noreturn]] static void refuse_parents(const char* call);
     void register_again(slot_index index);
-    void give_up_offloaded(slot_index index);
     void check_open() const;
     void sync_or_end(slot_index index);
     void recycle(slot_index index) noexcept;
     void free_slot(slot_index index) noexcept;
+    void arm(slot_index index, std::int64_t deadline) noexcept;
     [[nodiscard]] bool left_over() const noexcept;
     [[nodiscard]] bool has_work() const noexcept;
     [[nodiscard]] bool take_stop() noexcept;
@@ -193,7 +203,12 @@ private:
     bool turn(timeout limit);
     void collect_timers(bool whole);
     bool fire_timers();
-    void fire(slot_index index);
+    bool fire_timers(timer_wheel& from);
+    void fire(timer_wheel& from, slot_index index);
+    void fire_periodic(timer_wheel& from, slot_index index);
+    [[nodiscard]] timer_wheel& wheel_of(const slot& head) noexcept {
+        return head.clock == 0 ? wheel_ : other_clocks.wheel_of(static_cast<timer_clock>(head.clock));
+    }
     void take_mail();
     bool run_posts();
     void wait(timeout limit);

@@ -28,7 +28,7 @@ public:
 
     /// What has been told meanwhile.
     void take(core& owner);
-    void close() noexcept;
+    void close(core& owner) noexcept;
 
 private:
     struct state;

@@ -21,8 +21,11 @@ const child_source exit_source::kind = child_source::kqueue;
 exit_source::exit_source() = default;
 exit_source::~exit_source() = default;
 
-void exit_source::close() noexcept {
-    state_.reset();
+void exit_source::close(core& owner) noexcept {
+    if (state_) {
+        owner.end(state_->watched);
+        state_.reset();
+    }
 }
 
 void exit_source::take(core& owner) {

@@ -11,9 +11,7 @@ const child_source exit_source::kind = child_source::sigchld;
 exit_source::exit_source() = default;
 exit_source::~exit_source() = default;
 
-void exit_source::close() noexcept {
-    state_.reset();
-}
+void exit_source::close(core&) noexcept {}
 
 void exit_source::take(core&) {}
 

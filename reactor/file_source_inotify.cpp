@@ -70,16 +70,20 @@ const char* remedy_for(int error) noexcept {
 
 enum class entries : bool { known, news }; // whether those found in a directory are to be told
 
+unique_fd open_inotify() {
+    unique_fd made(sys::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+    if (!made) {
+        const int error = errno;
+        throw_errno(error, std::string("inotify_init1") +
+                               (error == EMFILE ? "; raise fs.inotify.max_user_instances or RLIMIT_NOFILE" : ""));
+    }
+    return made;
+}
+
 } // namespace
 
 struct file_source::state {
-    explicit state(core& of) : owner(of), inotify(sys::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
-        if (!inotify) {
-            const int error = errno;
-            throw_errno(error, std::string("inotify_init1") +
-                                   (error == EMFILE ? "; raise fs.inotify.max_user_instances or RLIMIT_NOFILE" : ""));
-        }
-    }
+    explicit state(core& of) : owner(of) {}
     state(const state&) = delete;
     state& operator=(const state&) = delete;
     ~state() {
@@ -99,9 +103,10 @@ struct file_source::state {
     void handle(const ::inotify_event& event, const std::string& name);
     void handle_for(const user& by, const ::inotify_event& event, const std::string& name);
     void recover();
+    void renew();
 
     core& owner;
-    unique_fd inotify;
+    unique_fd inotify = open_inotify();
     slot_index watched = no_slot;
     std::unordered_map<int, folder> folders;
     std::vector<file_watch*> watches;
@@ -129,7 +134,7 @@ void file_source::add(file_watch& watch) {
 
 void file_source::remove(file_watch& watch) noexcept {
     if (state_ && std::erase(state_->watches, &watch) > 0) {
-        while (!watch.folders.empty()) {
+        while (!watch.folders.empty() && !owner_.is_parents()) {
             state_->forget_folder(watch, watch.folders.begin());
         }
         if (state_->watches.empty()) {
@@ -145,6 +150,12 @@ void file_source::take() {
 void file_source::recover() {
     if (state_) {
         state_->recover();
+    }
+}
+
+void file_source::renew() {
+    if (state_) {
+        state_->renew();
     }
 }
 
@@ -343,6 +354,17 @@ void file_source::state::recover() {
         }
     }
     recovering = false;
+}
+
+// The queue and its watches are shared with the parent.
+void file_source::state::renew() {
+    inotify = open_inotify();
+    owner.slots.head(watched).fd = inotify.get();
+    folders.clear();
+    for (auto* const watch : watches) {
+        watch->folders.clear();
+    }
+    recover();
 }
 
 } // namespace pollux::inline POLLUX_ABI::detail

@@ -20,6 +20,8 @@ void file_source::take() {}
 
 void file_source::recover() {}
 
+void file_source::renew() {}
+
 void file_source::remove(file_watch&) noexcept {}
 
 } // namespace pollux::inline POLLUX_ABI::detail

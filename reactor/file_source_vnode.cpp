@@ -55,6 +55,9 @@ struct file_source::state {
     void forget(file_watch& watch, const std::string& relative) noexcept;
     void tell(const file_watch& watch, const std::string& relative, file_events what, bool directory);
     void handle(int number, kq_vnode_note seen);
+    [[nodiscard]] std::set<file_watch*> watches() const;
+    void recover();
+    void renew();
 
     core& owner;
     kqueue queue;
@@ -104,22 +107,51 @@ void file_source::take() {
 }
 
 void file_source::recover() {
-    if (!state_) {
-        return;
+    if (state_) {
+        state_->recover();
     }
-    std::set<file_watch*> told;
-    for (const auto& [number, each] : state_->nodes) {
-        told.insert(each.watch);
+}
+
+void file_source::renew() {
+    if (state_) {
+        state_->renew();
     }
-    for (auto* const watch : told) {
-        owner_.files.tell(*watch, "", file_events::overflow, false);
+}
+
+std::set<file_watch*> file_source::state::watches() const {
+    std::set<file_watch*> all;
+    for (const auto& [number, each] : nodes) {
+        all.insert(each.watch);
+    }
+    return all;
+}
+
+void file_source::state::recover() {
+    for (auto* const watch : watches()) {
+        owner.files.tell(*watch, "", file_events::overflow, false);
         const auto before = watch->folders;
         for (const auto& [relative, number] : before) {
-            if (const auto at = state_->nodes.find(number); at != state_->nodes.end() && at->second.directory) {
-                state_->list(number, entries::known);
+            if (const auto at = nodes.find(number); at != nodes.end() && at->second.directory) {
+                list(number, entries::known);
             }
         }
-        owner_.files.tell(*watch, "", file_events::rescan, watch->name.empty());
+        owner.files.tell(*watch, "", file_events::rescan, watch->name.empty());
+    }
+}
+
+// A child has none of its parent's queues.
+void file_source::state::renew() {
+    queue = kqueue();
+    owner.slots.head(watched).fd = queue.fileno();
+    for (auto* const watch : watches()) {
+        owner.files.tell(*watch, "", file_events::overflow, false);
+        try {
+            watch_file(*watch, "", entries::known);
+            owner.files.tell(*watch, "", file_events::rescan, watch->name.empty());
+        } catch (const std::system_error& failed) {
+            owner.report(diagnostic_kind::files_unwatched, failed.code().value(), owner.slots.head(watch->index));
+            owner.files.tell(*watch, "", file_events::ended, watch->name.empty());
+        }
     }
 }
 

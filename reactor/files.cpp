@@ -112,6 +112,11 @@ void files::tell(const file_watch& watch, const std::string& relative, file_even
     queue_.push_back({owner_.slots.token(watch.index), std::move(path), told, directory, cookie});
 }
 
+void files::renew() {
+    source_.renew();
+    owner_.box->notify();
+}
+
 void files::take_news() {
     try {
         source_.take();

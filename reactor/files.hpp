@@ -49,6 +49,8 @@ public:
     void take();
     /// What was told is lost: tells everybody so, and looks at all directories again. Errors: bad_alloc.
     void recover();
+    /// In a fork's child: watches all anew, and tells everybody to look. Errors: as add()'s for the first one.
+    void renew();
 
     struct state;
 
@@ -71,6 +73,9 @@ public:
     /// one of those that always are.
     void tell(const file_watch& watch, const std::string& relative, file_events what, bool directory,
               std::uint32_t cookie = 0);
+
+    /// In a fork's child. Errors: EMFILE and the like.
+    void renew();
 
     /// The source has news.
     void take_news();

@@ -23,12 +23,20 @@ void core::after_fork() {
     box->renew();
     try {
         slots.head(alarm_).fd = box->alarm.fd();
+        other_clocks.renew();
+        children.renew();
+        files.renew();
         slots.for_each([this](slot_index index) { register_again(index); });
+        slots.for_each([this](slot_index index) {
+            const slot& head = slots.head(index);
+            if (head.kind == slot_kind::socket && head.as.socket.extra != nullptr) {
+                head.as.socket.extra->after_fork();
+            }
+        });
         if (own_pool_) {
             own_pool_.reset(); // forgets its threads: they are not here
             pool_ = nullptr;
         }
-        slots.for_each([this](slot_index index) { give_up_offloaded(index); });
     } catch (...) {
         box->made_in.take_back();
         throw;

@@ -41,9 +41,12 @@ struct mailbox {
             }
             first = queue.empty();
             queue.emplace_back(std::move(work), where);
+            if (first) {
+                news.store(true);
+            }
         }
-        if (first) { // whoever came before tells of this one too
-            notify();
+        if (first) { // whoever came before rings for this one too
+            ring();
         }
         return true;
     }
@@ -56,6 +59,11 @@ struct mailbox {
     /// Any thread, signal handlers.
     void notify() noexcept {
         news.store(true);
+        ring();
+    }
+
+    /// After news: wakes the loop if it sleeps.
+    void ring() noexcept {
         if (asleep.load() && asleep.exchange(false) && !made_in.is_parent()) {
             alarm.wake();
         }

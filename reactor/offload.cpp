@@ -9,17 +9,39 @@
 
 #include <new>
 #include <system_error>
+#include <utility>
 
 namespace pollux::inline POLLUX_ABI::detail {
 
 /// Its end is that of the registration.
 struct offload_extra final : slot_extra {
-    offload_extra(thread_pool& in, std::shared_ptr<offload_job> of) : pool(in), job(std::move(of)) {}
+    offload_extra(thread_pool& in, std::shared_ptr<offload_job> of) : pool(&in), job(std::move(of)) {}
     offload_extra(const offload_extra&) = delete;
     offload_extra& operator=(const offload_extra&) = delete;
-    ~offload_extra() override { pool.take_back(std::move(job)); }
+    ~offload_extra() override { leave_pool(); }
 
-    thread_pool& pool;
+    // The work has stayed in the parent.
+    void after_fork() override {
+        if (pool == nullptr) {
+            return;
+        }
+        job->box->post(
+            [owner = job->owner, token = job->token] {
+                owner->finish_offload(token, nullptr,
+                                      std::make_exception_ptr(std::system_error(
+                                          std::make_error_code(std::errc::operation_canceled),
+                                          "offloaded work has stayed in the parent of this process")));
+            },
+            job->where);
+        leave_pool();
+    }
+    void leave_pool() noexcept {
+        if (auto* const left = std::exchange(pool, nullptr)) {
+            left->take_back(std::move(job));
+        }
+    }
+
+    thread_pool* pool;
     std::shared_ptr<offload_job> job;
 };
 
@@ -64,20 +86,6 @@ void core::finish_offload(std::uint64_t token, offloaded* done, const std::excep
         auto then = take_callable<void(offloaded*, const std::exception_ptr&)>(slots.head(index));
         end(index);
         then(done, failed);
-    }
-}
-
-void core::give_up_offloaded(slot_index index) {
-    const slot& head = slots.head(index);
-    if (head.kind == slot_kind::socket && head.as.socket.ready == nullptr) {
-        box->post(
-            [this, token = slots.token(index)] {
-                finish_offload(token, nullptr,
-                               std::make_exception_ptr(
-                                   std::system_error(std::make_error_code(std::errc::operation_canceled),
-                                                     "offloaded work has stayed in the parent of this process")));
-            },
-            source_location::current(head.file, head.line));
     }
 }
 

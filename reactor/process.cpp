@@ -238,6 +238,7 @@ void process::kill(int signal) {
     if (!active()) {
         throw_errno(ESRCH, "kill of a process that has ended");
     }
+    child_in(*held()).owner.expect_own("process::kill()");
     if (sys::signal_child(pid_, held()->fd, signal) != 0) {
         throw_errno("kill(" + std::to_string(pid_) + ", " + std::to_string(signal) + ")");
     }
@@ -249,13 +250,14 @@ bool process::terminate_after(clock::duration grace, exit_handler then, source_l
     }
     auto& of = child_in(*held());
     auto& owner = of.owner;
-    of.deadline = owner.add_timer(
-        saturated_add(owner.driver->now(), grace), clock::duration::zero(), callback<void()>([&owner, mine = token()] {
+    of.deadline = owner.after(
+        grace,
+        [&owner, mine = token()] {
             if (const auto index = owner.slots.find(mine); index != no_slot) {
-                const slot& head = owner.slots.head(index);
-                static_cast<void>(sys::signal_child(child_in(owner.slots.head(index)).pid, head.fd, SIGKILL));
+                slot& head = owner.slots.head(index);
+                static_cast<void>(sys::signal_child(child_in(head).pid, head.fd, SIGKILL));
             }
-        }),
+        },
         where);
     kill(SIGTERM);
     if (then) {

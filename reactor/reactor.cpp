@@ -5,180 +5,10 @@
 #include "reactor/core.hpp"
 
 #include <cerrno>
-#include <condition_variable>
-#include <mutex>
 #include <string>
 #include <utility>
 
 namespace pollux::inline POLLUX_ABI {
-
-using detail::slot_table;
-
-registration::registration(detail::slot& registered, std::uint64_t token) noexcept : slot_(&registered), token_(token) {
-    slot_table::owner_of(slot_).retain();
-}
-
-void registration::end() noexcept {
-    // The callable may own this object: nothing of it is touched once the callable may be gone.
-    const auto* const ended = std::exchange(slot_, nullptr);
-    const auto token = std::exchange(token_, 0);
-    auto& owner = slot_table::owner_of(ended);
-    owner.check_thread("ending a registration");
-    if (slot_table::names(token, *ended)) {
-        owner.end(slot_table::index_of(token));
-    }
-    owner.release();
-}
-
-void registration::detach() noexcept {
-    if (slot_ != nullptr) {
-        slot_table::owner_of(slot_).check_thread("detach()");
-        slot_table::owner_of(std::exchange(slot_, nullptr)).release();
-        token_ = 0;
-    }
-}
-
-bool registration::active() const noexcept {
-    if (slot_ == nullptr) {
-        return false;
-    }
-    slot_table::owner_of(slot_).check_thread("using a registration");
-    return slot_table::names(token_, *slot_);
-}
-
-void watch_registration::modify(interest wanted) {
-    if (!active()) {
-        throw_error(errc::not_registered, "modify of a watch that has ended");
-    }
-    const auto before = std::exchange(held()->wanted, wanted);
-    try {
-        slot_table::owner_of(held()).driver->sync(slot_table::index_of(token()));
-    } catch (...) {
-        held()->wanted = before;
-        throw;
-    }
-}
-
-bool timer_registration::rearm_at(clock::time_point deadline) noexcept {
-    if (!active()) {
-        return false;
-    }
-    slot_table::owner_of(held()).rearm(slot_table::index_of(token()), deadline);
-    return true;
-}
-
-bool timer_registration::rearm_after(clock::duration delay) noexcept {
-    return active() && rearm_at(saturated_add(slot_table::owner_of(held()).driver->now(), delay));
-}
-
-clock::time_point timer_registration::deadline() const noexcept {
-    if (!active()) {
-        return clock::time_point::max();
-    }
-    return clock::time_point(clock::duration(held()->as.timer.deadline));
-}
-
-namespace {
-
-// A thread waits for a call in the reactor's; both ends may go away first.
-class meeting {
-public:
-    // Under the lock to the end: the waiting one destroys this as soon as it can have it.
-    void end(bool called) noexcept {
-        const std::lock_guard guard(lock_);
-        called_ = called;
-        ended_ = true;
-        end_.notify_one();
-    }
-    bool wait() {
-        std::unique_lock guard(lock_);
-        end_.wait(guard, [this] { return ended_; });
-        return called_;
-    }
-
-private:
-    std::mutex lock_;
-    std::condition_variable end_;
-    bool ended_ = false;
-    bool called_ = false;
-};
-
-// What is posted. Its end unrun is an end too.
-class invitation {
-public:
-    invitation(meeting& to, callback<void()>& work) noexcept : to_(&to), work_(&work) {}
-    invitation(invitation&& other) noexcept : to_(std::exchange(other.to_, nullptr)), work_(other.work_) {}
-    invitation& operator=(invitation&&) = delete;
-    ~invitation() {
-        if (to_ != nullptr) {
-            to_->end(false);
-        }
-    }
-    void operator()() {
-        (*work_)();
-        std::exchange(to_, nullptr)->end(true);
-    }
-
-private:
-    meeting* to_;
-    callback<void()>* work_;
-};
-
-} // namespace
-
-poster::poster(std::shared_ptr<detail::mailbox> box) noexcept : box_(std::move(box)) {
-    box_->posters.fetch_add(1);
-}
-
-poster::poster(const poster& other) noexcept : box_(other.box_) {
-    if (box_) {
-        box_->posters.fetch_add(1);
-    }
-}
-
-poster& poster::operator=(poster other) noexcept {
-    std::swap(box_, other.box_);
-    return *this;
-}
-
-poster::~poster() {
-    // The last one leaving may be what run() has been going on for.
-    if (box_ && box_->posters.fetch_sub(1) == 1) {
-        box_->notify();
-    }
-}
-
-bool poster::post(callback<void()> work, source_location where) const {
-    detail::expect_handler(work, "poster::post");
-    return box_ && box_->post(std::move(work), where);
-}
-
-void poster::call_and_wait(callback<void()> work, source_location where) const {
-    if (box_ && box_->thread.is_this_one()) {
-        throw_error(errc::concurrent_use, "post_and_wait() in the reactor's own thread would wait for itself");
-    }
-    meeting with;
-    const bool posted = box_ && box_->post(invitation(with, work), where);
-    if (!posted || !with.wait()) {
-        throw_error(errc::closed, "post_and_wait(): the reactor has ended without doing it");
-    }
-}
-
-void poster::wake() const noexcept {
-    if (box_) {
-        box_->wake();
-    }
-}
-
-std::size_t poster::load() const noexcept {
-    return box_ ? box_->load() : detail::mailbox::no_load;
-}
-
-void poster::stop() const noexcept {
-    if (box_) {
-        box_->request_stop();
-    }
-}
 
 reactor::reactor(reactor_options options) : core_(new detail::core(options)) {}
 
@@ -191,20 +21,40 @@ watch_registration reactor::watch_fd(int fd, interest wanted, callback<void(read
     return core_->watch(fd, wanted, std::move(handler), where);
 }
 
-timer_registration reactor::after_delay(clock::duration delay, callback<void()> handler, source_location where) {
-    return at(saturated_add(core_->driver->now(), delay), std::move(handler), where);
+timer_registration reactor::after_delay(clock::duration delay, timer_options options, callback<void()> handler,
+                                        source_location where) {
+    return at(saturated_add(core_->driver->now(), delay), options, std::move(handler), where);
 }
 
-timer_registration reactor::at(clock::time_point deadline, callback<void()> handler, source_location where) {
-    return core_->add_timer(deadline, clock::duration::zero(), std::move(handler), where);
+timer_registration reactor::at(clock::time_point deadline, timer_options options, callback<void()> handler,
+                               source_location where) {
+    const auto index = core_->add_timer(detail::timer_clock::steady, deadline.time_since_epoch().count(), 0,
+                                        options.slack, std::move(handler), where);
+    return core_->make_registration<timer_registration>(index);
 }
 
-timer_registration reactor::every_period(clock::duration period, callback<void(std::uint64_t)> handler,
-                                         source_location where) {
+wall_timer_registration reactor::at(std::chrono::system_clock::time_point deadline, callback<void()> handler,
+                                    source_location where) {
+    const auto index = core_->add_timer(detail::timer_clock::wall, saturated(deadline.time_since_epoch()).count(), 0,
+                                        {}, std::move(handler), where);
+    return core_->make_registration<wall_timer_registration>(index);
+}
+
+boot_timer_registration reactor::at(boot_clock::time_point deadline, callback<void()> handler, source_location where) {
+    const auto index = core_->add_timer(detail::timer_clock::boot, deadline.time_since_epoch().count(), 0, {},
+                                        std::move(handler), where);
+    return core_->make_registration<boot_timer_registration>(index);
+}
+
+timer_registration reactor::every_period(clock::duration period, timer_options options,
+                                         callback<void(std::uint64_t)> handler, source_location where) {
     if (period <= clock::duration::zero()) {
         throw_errno(EINVAL, "every(" + std::to_string(period.count()) + " ns): a period must be positive");
     }
-    return core_->add_timer(saturated_add(core_->driver->now(), period), period, std::move(handler), where);
+    const auto index = core_->add_timer(
+        detail::timer_clock::steady, saturated_add(core_->driver->now(), period).time_since_epoch().count(),
+        options.pace == pace::fixed_delay ? -period.count() : period.count(), options.slack, std::move(handler), where);
+    return core_->make_registration<timer_registration>(index);
 }
 
 signal_registration reactor::on_signal(int number, callback<void(const signal_info&)> handler, source_location where) {

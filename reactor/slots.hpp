@@ -26,6 +26,8 @@ struct slot_extra {
     slot_extra(const slot_extra&) = delete;
     slot_extra& operator=(const slot_extra&) = delete;
     virtual ~slot_extra() = default;
+    /// In a fork's child, whose own the reactor is by now: what becomes of it. Errors: bad_alloc; then it is called again.
+    virtual void after_fork() {}
 };
 
 using slot_index = std::uint32_t;
@@ -68,8 +70,8 @@ struct slot { // NOLINT(cppcoreguidelines-pro-type-member-init): one member of e
         std::uint8_t state;   // socket_state bits
     };
     struct timer_part {
-        std::int64_t deadline; // nanoseconds of pollux::clock
-        std::int64_t period;   // 0: one-shot
+        std::int64_t deadline; // nanoseconds of its clock
+        std::int64_t period;   // 0: one-shot; negative: a delay after the handler
         slot_index previous;
         slot_index next;
     };
@@ -92,11 +94,15 @@ struct slot { // NOLINT(cppcoreguidelines-pro-type-member-init): one member of e
     slot_kind kind = slot_kind::free;
     bool internal : 1 = false;   // the reactor's own: no reason for run() to go on
     bool registered : 1 = false; // watch, socket: the multiplexer knows it
+    unsigned char clock : 2 = 0; // timer: a timer_clock
     union {
         interest wanted = interest::none; // watch, socket: what its owner waits for
         timer_list list;                  // timer: where it is linked
     };
-    interest armed = interest::none; // watch, socket: what the multiplexer was told
+    union {
+        interest armed = interest::none; // watch, socket: what the multiplexer was told
+        std::uint8_t slack_bits;         // timer: a deadline may move by 2^slack_bits - 1
+    };
     unsigned line = 0;
     union {
         int fd = -1;              // watch, socket

@@ -15,6 +15,7 @@ namespace pollux::inline POLLUX_ABI::detail {
 namespace {
 
 constexpr auto look = clock::time_point::min();
+constexpr clock::duration longest_crowd = std::chrono::milliseconds(4); // of timers in one go
 constexpr clock::duration first_back_off = std::chrono::milliseconds(1);
 constexpr clock::duration longest_back_off = std::chrono::milliseconds(100);
 
@@ -70,7 +71,7 @@ bool core::take_stop() noexcept {
 
 bool core::left_over() const noexcept {
     return next_event_ < events_.size() || next_post_ < batch_.size() || fan_outs_pending() ||
-           wheel_.first_due() != no_slot;
+           wheel_.first_due() != no_slot || other_clocks.due() != nullptr;
 }
 
 bool core::has_work() const noexcept {
@@ -147,6 +148,7 @@ bool core::turn(timeout limit) {
 }
 
 void core::collect_timers(bool whole) {
+    other_clocks.collect(turn_, whole);
     if (wheel_.empty()) {
         now_.reset();
         return;
@@ -156,31 +158,43 @@ void core::collect_timers(bool whole) {
 }
 
 bool core::fire_timers() {
-    while (wheel_.first_due() != no_slot) {
-        fire(wheel_.first_due());
+    while (auto* const other = other_clocks.due()) {
+        if (!fire_timers(*other)) {
+            return false;
+        }
+        if (other->first_due() != no_slot) {
+            break;
+        }
+    }
+    return fire_timers(wheel_);
+}
+
+// A crowd is spread over turns, so that I/O is served in between.
+bool core::fire_timers(timer_wheel& from) {
+    constexpr unsigned look_each = 8;
+    std::optional<clock::time_point> begin;
+    for (unsigned count = 1; from.first_due() != no_slot; ++count) {
+        fire(from, from.first_due());
         if (stop_requested()) {
             return false;
+        }
+        if (count % look_each == 0) {
+            const auto here = driver->now();
+            if (here - begin.value_or(here) >= longest_crowd) {
+                break;
+            }
+            begin = begin.value_or(here);
         }
     }
     return true;
 }
 
-void core::fire(slot_index index) {
+void core::fire(timer_wheel& from, slot_index index) {
     slot& head = slots.head(index);
     ++counters.timers;
-    wheel_.remove(index);
-    if (const auto period = head.as.timer.period; period > 0) {
-        // Armed again before it is called: its handler may end it or move it, and may throw.
-        const auto deadline = head.as.timer.deadline;
-        const auto at = std::max(now().time_since_epoch().count(), deadline);
-        // Unsigned: between a deadline of time_point::min() and now may lie more than a duration can hold.
-        const auto late = static_cast<std::uint64_t>(at) - static_cast<std::uint64_t>(deadline);
-        const auto missed = late / static_cast<std::uint64_t>(period);
-        const auto last = at - static_cast<std::int64_t>(late % static_cast<std::uint64_t>(period));
-        head.as.timer.deadline = saturated_add(to_time(last), clock::duration(period)).time_since_epoch().count();
-        head.armed_turn = turn_;
-        wheel_.insert(index);
-        call_in_place<void(std::uint64_t)>(index, missed);
+    from.remove(index);
+    if (head.as.timer.period != 0) {
+        fire_periodic(from, index);
         return;
     }
     auto handler = take_callable<void()>(head);
@@ -188,6 +202,41 @@ void core::fire(slot_index index) {
     free_slot(index);
     --work_;
     handler();
+}
+
+void core::fire_periodic(timer_wheel& from, slot_index index) {
+    slot& head = slots.head(index);
+    // Armed again before it is called: its handler may end it or move it, and may throw.
+    const auto deadline = head.as.timer.deadline;
+    const auto period = head.as.timer.period;
+    const auto at = std::max(now().time_since_epoch().count(), deadline);
+    if (period < 0) {
+        const auto next = saturated_add(to_time(at), clock::duration(-period)).time_since_epoch().count();
+        arm(index, next);
+        const auto token = slots.token(index);
+        const auto set = head.as.timer.deadline;
+        const auto count_from_its_end = [&]() noexcept {
+            if (slots.find(token) != no_slot && head.as.timer.deadline == set) {
+                rearm(index, saturated_add(driver->now(), clock::duration(-period)).time_since_epoch().count());
+            }
+        };
+        try {
+            call_in_place<void(std::uint64_t)>(index, std::uint64_t{0});
+        } catch (...) {
+            count_from_its_end();
+            throw;
+        }
+        count_from_its_end();
+        return;
+    }
+    // Unsigned: between a deadline of time_point::min() and now may lie more than a duration can hold.
+    const auto late = static_cast<std::uint64_t>(at) - static_cast<std::uint64_t>(deadline);
+    const auto missed = late / static_cast<std::uint64_t>(period);
+    const auto last = at - static_cast<std::int64_t>(late % static_cast<std::uint64_t>(period));
+    head.as.timer.deadline = saturated_add(to_time(last), clock::duration(period)).time_since_epoch().count();
+    head.armed_turn = turn_;
+    from.insert(index);
+    call_in_place<void(std::uint64_t)>(index, missed);
 }
 
 void core::take_mail() {
@@ -226,6 +275,9 @@ clock::time_point core::wait_deadline(timeout limit) {
     auto deadline = to_time(wheel_.next_deadline());
     if (!limit.forever()) {
         deadline = std::min(deadline, saturated_add(driver->now(), limit.length()));
+    }
+    if (other_clocks.used()) [[unlikely]] {
+        deadline = std::min(deadline, other_clocks.next_look(driver->now()));
     }
     return box->fall_asleep() || box->woken.load() || stop_requested() ? look : deadline;
 }
@@ -320,7 +372,8 @@ clock::time_point core::next_deadline() {
     if (left_over() || stop_requested() || box->news.load()) {
         return driver->now();
     }
-    const auto earliest = wheel_.next_deadline();
+    const auto earliest =
+        std::min(wheel_.next_deadline(), other_clocks.next_look(driver->now()).time_since_epoch().count());
     return earliest == std::numeric_limits<std::int64_t>::min() ? driver->now() : to_time(earliest);
 }
 

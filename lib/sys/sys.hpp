@@ -43,6 +43,7 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 extern "C" { // glibc 2.36's header does not say so itself
 #include <sys/pidfd.h>
 }

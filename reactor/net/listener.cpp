@@ -84,14 +84,15 @@ void wait_for_room(core& owner, slot_index index, int error) {
     slot& head = owner.slots.head(index);
     const auto token = owner.slots.token(index);
     // The timer first: when there is no memory for it, the listener must not fall silent.
-    extra.retry = owner.add_timer(saturated_add(owner.driver->now(), retry_pause), clock::duration::zero(),
-                                  callback<void()>([&owner, token] {
-                                      const slot_index found = owner.slots.find(token);
-                                      if (found != no_slot) {
-                                          accept_again(owner, found);
-                                      }
-                                  }),
-                                  source_location::current(head.file, head.line));
+    extra.retry = owner.after(
+        retry_pause,
+        [&owner, token] {
+            const slot_index found = owner.slots.find(token);
+            if (found != no_slot) {
+                accept_again(owner, found);
+            }
+        },
+        source_location::current(head.file, head.line));
     head.wanted = interest::none;
     owner.driver->sync(index);
     // Last, since whoever is told may end the listener.

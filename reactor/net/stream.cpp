@@ -242,9 +242,8 @@ void stream::close(clock::duration linger) noexcept {
         auto& extra = need_extra(owner, socket);
         writes.swap(extra.writes);
         drained = std::move(extra.drained);
-        extra.linger = owner.add_timer(saturated_add(owner.driver->now(), linger), clock::duration::zero(),
-                                       callback<void()>([&owner, token] { owner.end_token(token); }),
-                                       source_location::current(head.file, head.line));
+        extra.linger = owner.after(
+            linger, [&owner, token] { owner.end_token(token); }, source_location::current(head.file, head.line));
         set(socket, orphaned);
         clear(socket, reading);
         if (extra.unsent.empty()) {

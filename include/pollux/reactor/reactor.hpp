@@ -15,6 +15,7 @@
 #include <pollux/reactor/poster.hpp>
 #include <pollux/reactor/registration.hpp>
 #include <pollux/reactor/signal_info.hpp>
+#include <pollux/reactor/timer_options.hpp>
 
 #include <cstdint>
 #include <exception>
@@ -82,19 +83,42 @@ public:
     template <class Rep, class Period>
     timer_registration after(std::chrono::duration<Rep, Period> delay, callback<void()> handler,
                              source_location where = source_location::current()) {
-        return after_delay(saturated(delay), std::move(handler), where);
+        return after_delay(saturated(delay), {}, std::move(handler), where);
+    }
+    template <class Rep, class Period>
+    timer_registration after(std::chrono::duration<Rep, Period> delay, timer_options options, callback<void()> handler,
+                             source_location where = source_location::current()) {
+        return after_delay(saturated(delay), options, std::move(handler), where);
     }
 
     /// Calls `handler` once when the clock has reached `deadline`. Equal deadlines fire in arming order.
     timer_registration at(clock::time_point deadline, callback<void()> handler,
+                          source_location where = source_location::current()) {
+        return at(deadline, {}, std::move(handler), where);
+    }
+    timer_registration at(clock::time_point deadline, timer_options options, callback<void()> handler,
                           source_location where = source_location::current());
 
-    /// Calls `handler` every `period`, without drift; its argument is the number of periods that went by uncalled before
-    /// this one. Errors: invalid_argument when the period is not positive.
+    /// Calls `handler` once when the wall clock shows `deadline` or more; when the clock is set it follows at once (on Linux;
+    /// elsewhere within a second). Not by the reactor's time_source. Errors: EMFILE and the like for the first one.
+    wall_timer_registration at(std::chrono::system_clock::time_point deadline, callback<void()> handler,
+                               source_location where = source_location::current());
+    /// The same by the clock that goes on while the machine sleeps. Errors: errc::not_supported, EMFILE and the like.
+    boot_timer_registration at(boot_clock::time_point deadline, callback<void()> handler,
+                               source_location where = source_location::current());
+
+    /// Calls `handler` every `period`; its argument is the number of periods that went by uncalled before this one.
+    /// Errors: invalid_argument when the period is not positive.
     template <class Rep, class Period>
     timer_registration every(std::chrono::duration<Rep, Period> period, callback<void(std::uint64_t)> handler,
                              source_location where = source_location::current()) {
-        return every_period(saturated(period), std::move(handler), where);
+        return every_period(saturated(period), {}, std::move(handler), where);
+    }
+    template <class Rep, class Period>
+    timer_registration every(std::chrono::duration<Rep, Period> period, timer_options options,
+                             callback<void(std::uint64_t)> handler,
+                             source_location where = source_location::current()) {
+        return every_period(saturated(period), options, std::move(handler), where);
     }
 
     /// Calls `handler` in the loop when the process gets that signal. Several handlers and reactors may ask for one signal.
@@ -202,9 +226,10 @@ public:
 
 private:
     watch_registration watch_fd(int fd, interest wanted, callback<void(readiness)> handler, source_location where);
-    timer_registration after_delay(clock::duration delay, callback<void()> handler, source_location where);
-    timer_registration every_period(clock::duration period, callback<void(std::uint64_t)> handler,
-                                    source_location where);
+    timer_registration after_delay(clock::duration delay, timer_options options, callback<void()> handler,
+                                   source_location where);
+    timer_registration every_period(clock::duration period, timer_options options,
+                                    callback<void(std::uint64_t)> handler, source_location where);
 
     registration offload_call(std::unique_ptr<detail::offloaded> work, detail::offload_handler then,
                               source_location where);

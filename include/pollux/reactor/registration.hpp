@@ -6,6 +6,7 @@
 #include <pollux/core/time.hpp>
 #include <pollux/features.hpp>
 #include <pollux/multiplexer/multiplexer.hpp>
+#include <pollux/reactor/timer_options.hpp>
 
 #include <cstdint>
 #include <utility>
@@ -111,6 +112,19 @@ class [[nodiscard]] file_registration : public registration {
 public:
     using registration::registration;
 };
+/// A timer by the wall clock or by boot_clock.
+template <class Clock>
+class [[nodiscard]] clock_timer_registration : public registration {
+public:
+    using registration::registration;
+
+    /// Moves the deadline of a timer that has not fired. False when not active.
+    POLLUX_API bool rearm_at(typename Clock::time_point deadline) noexcept;
+    /// When it fires; time_point::max() when not active.
+    [[nodiscard]] POLLUX_API typename Clock::time_point deadline() const noexcept;
+};
+using wall_timer_registration = clock_timer_registration<std::chrono::system_clock>;
+using boot_timer_registration = clock_timer_registration<boot_clock>;
 
 /// A handler for a signal.
 class [[nodiscard]] signal_registration : public registration {

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+#include <pollux/reactor/registration.hpp>
+
+#include "reactor/core.hpp"
+
+#include <utility>
+
+namespace pollux::inline POLLUX_ABI {
+
+using detail::slot_table;
+
+registration::registration(detail::slot& registered, std::uint64_t token) noexcept : slot_(&registered), token_(token) {
+    slot_table::owner_of(slot_).retain();
+}
+
+void registration::end() noexcept {
+    // The callable may own this object: nothing of it is touched once the callable may be gone.
+    const auto* const ended = std::exchange(slot_, nullptr);
+    const auto token = std::exchange(token_, 0);
+    auto& owner = slot_table::owner_of(ended);
+    owner.check_thread("ending a registration");
+    if (slot_table::names(token, *ended)) {
+        owner.end(slot_table::index_of(token));
+    }
+    owner.release();
+}
+
+void registration::detach() noexcept {
+    if (slot_ != nullptr) {
+        slot_table::owner_of(slot_).check_thread("detach()");
+        slot_table::owner_of(std::exchange(slot_, nullptr)).release();
+        token_ = 0;
+    }
+}
+
+bool registration::active() const noexcept {
+    if (slot_ == nullptr) {
+        return false;
+    }
+    slot_table::owner_of(slot_).check_thread("using a registration");
+    return slot_table::names(token_, *slot_);
+}
+
+void watch_registration::modify(interest wanted) {
+    if (!active()) {
+        throw_error(errc::not_registered, "modify of a watch that has ended");
+    }
+    const auto before = std::exchange(held()->wanted, wanted);
+    try {
+        slot_table::owner_of(held()).driver->sync(slot_table::index_of(token()));
+    } catch (...) {
+        held()->wanted = before;
+        throw;
+    }
+}
+
+bool timer_registration::rearm_at(clock::time_point deadline) noexcept {
+    if (!active()) {
+        return false;
+    }
+    slot_table::owner_of(held()).rearm(slot_table::index_of(token()), deadline.time_since_epoch().count());
+    return true;
+}
+
+bool timer_registration::rearm_after(clock::duration delay) noexcept {
+    return active() && rearm_at(saturated_add(slot_table::owner_of(held()).driver->now(), delay));
+}
+
+clock::time_point timer_registration::deadline() const noexcept {
+    if (!active()) {
+        return clock::time_point::max();
+    }
+    return clock::time_point(clock::duration(held()->as.timer.deadline));
+}
+
+template <class Clock>
+bool clock_timer_registration<Clock>::rearm_at(typename Clock::time_point deadline) noexcept {
+    if (!active()) {
+        return false;
+    }
+    slot_table::owner_of(held()).rearm(slot_table::index_of(token()), saturated(deadline.time_since_epoch()).count());
+    return true;
+}
+
+template <class Clock>
+typename Clock::time_point clock_timer_registration<Clock>::deadline() const noexcept {
+    if (!active()) {
+        return Clock::time_point::max();
+    }
+    const std::chrono::nanoseconds since(held()->as.timer.deadline);
+    return typename Clock::time_point(std::chrono::duration_cast<typename Clock::duration>(since));
+}
+
+template class clock_timer_registration<std::chrono::system_clock>;
+template class clock_timer_registration<boot_clock>;
+
+} // namespace pollux::inline POLLUX_ABI
