@@ -146,6 +146,7 @@ bool children::run() {
         auto& next = static_cast<child&>(*ended_.next);
         next.join(ended_); // it leaves when it is reaped; a kernel may tell of an end before it has the status
         deliver(owner_, owner_.slots.head(next.index), readiness::readable);
+        owner_.handler_returned();
         if (owner_.stop_requested()) {
             return false;
         }

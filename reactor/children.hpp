@@ -12,6 +12,7 @@
 #include "reactor/exit_source.hpp"
 #include "reactor/slots.hpp"
 
+#include <string>
 #include <utility>
 
 namespace pollux::inline POLLUX_ABI::detail {
@@ -52,6 +53,7 @@ struct child final : slot_extra, ring_link {
     ~child() override;
     /// It is the parent's, not ours: its end will never be known here.
     void after_fork() override;
+    [[nodiscard]] std::string describe() const override { return "exit of process " + std::to_string(pid); }
 
     core& owner;
     const slot_index index;

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <exception>
 #include <limits>
+#include <new>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -45,7 +46,8 @@ core::core(const reactor_options& options)
       files(*this),
       other_clocks(*this),
       wheel_(slots, driver->now().time_since_epoch().count()),
-      pool_(options.pool) {
+      pool_(options.pool),
+      budget_(options.handler_budget) {
     alarm_ = watch_internal(box->alarm.fd(), [](core& owner, slot&, readiness) {
         owner.box->alarm.clear();
         ++owner.counters.wake_ups;
@@ -128,6 +130,7 @@ void core::end(slot_index index) noexcept {
     }
     head.kind = slot_kind::ended;
     slots.retire(index);
+    prioritized_ -= head.priority != io_priority::normal ? 1 : 0;
     work_ -= head.internal ? 0 : 1;
     std::unique_ptr<slot_extra> dying; // last of all: destructors of callables may do anything
     switch (kind) {
@@ -145,6 +148,9 @@ void core::end(slot_index index) noexcept {
         break;
     case slot_kind::signal:
         signals.remove(index);
+        break;
+    case slot_kind::hook:
+        hooks_at(head.as.hook.point).removed();
         break;
     case slot_kind::free:
     case slot_kind::ended:
@@ -247,6 +253,51 @@ signal_registration core::on_signal(int number, callback<void(const signal_info&
     }
     slots.head(index).callable = std::move(handler);
     return make_registration<signal_registration>(index);
+}
+
+hook_registration core::add_hook(hook_point point, callback<void()> handler, source_location where) {
+    expect_handler(handler, "a hook");
+    const slot_index index = add_slot(slot_kind::hook, where);
+    slot& head = slots.head(index);
+    head.as.hook.point = point;
+    head.callable = std::move(handler);
+    if (point != hook_point::idle) {
+        head.internal = true;
+        --work_;
+    }
+    try {
+        hooks_at(point).add(slots.token(index));
+    } catch (...) {
+        end(index);
+        throw;
+    }
+    return make_registration<hook_registration>(index);
+}
+
+void core::prioritize(slot& head, io_priority priority) noexcept {
+    prioritized_ -= head.priority != io_priority::normal ? 1 : 0;
+    head.priority = priority;
+    prioritized_ += head.priority != io_priority::normal ? 1 : 0;
+}
+
+void core::note_longest() noexcept {
+    const auto time = accounts.took(budget_);
+    const auto where = place();
+    if (time > counters.longest_handler) {
+        counters.longest_handler = time;
+        counters.longest_handler_at = where;
+    }
+    if (time <= budget_) {
+        return;
+    }
+    ++counters.slow_handlers;
+    constexpr std::size_t most_places = 1024;
+    try {
+        if (told_slow_.size() < most_places && told_slow_.emplace(where.file_name(), where.line()).second) {
+            report({diagnostic_kind::slow_handler, {}, -1, where, time});
+        }
+    } catch (const std::bad_alloc&) { // NOLINT(bugprone-empty-catch): it is told the next time
+    }
 }
 
 std::vector<watched> core::interests() {

@@ -9,21 +9,25 @@
 #include <pollux/reactor/reactor.hpp>
 #include <pollux/reactor/thread_pool.hpp>
 
+#include "reactor/accounting.hpp"
 #include "reactor/children.hpp"
 #include "reactor/chunk_pool.hpp"
 #include "reactor/clock_timers.hpp"
 #include "reactor/driver.hpp"
 #include "reactor/files.hpp"
+#include "reactor/hooks.hpp"
 #include "reactor/mailbox.hpp"
 #include "reactor/signal_fanout.hpp"
 #include "reactor/slots.hpp"
 #include "reactor/timer_wheel.hpp"
 
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <system_error>
@@ -84,6 +88,7 @@ public:
                                        clock::duration slack, callback_base&& handler, source_location where);
     [[nodiscard]] signal_registration on_signal(int number, callback<void(const signal_info&)> handler,
                                                 source_location where);
+    [[nodiscard]] hook_registration add_hook(hook_point point, callback<void()> handler, source_location where);
     // offload.cpp
     [[nodiscard]] registration offload(std::unique_ptr<offloaded> work, offload_handler then, source_location where);
     /// Ends the registration and calls its handler, unless it has ended.
@@ -99,6 +104,7 @@ public:
     /// when it is the one that runs).
     void end(slot_index index) noexcept;
     void end_token(std::uint64_t token) noexcept;
+    void prioritize(slot& head, io_priority priority) noexcept;
     /// Moves it; its clock, period and slack stay.
     void rearm(slot_index index, std::int64_t deadline) noexcept;
     template <class Registration>
@@ -107,8 +113,16 @@ public:
     }
 
     // Running.
-    run_status run();
+    run_status run(clock::time_point end);
     run_status run_once(timeout limit);
+    /// After each handler: what it cost.
+    void handler_returned() noexcept {
+        if (accounts.end_handler()) [[unlikely]] {
+            note_longest();
+        }
+    }
+    // explain.cpp
+    [[nodiscard]] explanation explain();
     [[nodiscard]] clock::time_point now();
     [[nodiscard]] clock::time_point next_deadline();
     /// Where the handler that runs was registered.
@@ -160,10 +174,12 @@ public:
     detail::children children;
     detail::files files;
     clock_timers other_clocks;
+    std::array<hook_list, 3> hooks; // by hook_point
     reactor_counters counters;
+    accounting accounts;
 
 private:
-    enum class phase : std::uint8_t { begin, timers, posts, wait, io, late_timers };
+    enum class phase : std::uint8_t { begin, timers, posts, before_wait, wait, after_wait, io, late_timers, idle };
 
     class in_place_scope {
     public:
@@ -199,6 +215,12 @@ private:
     [[nodiscard]] bool has_work() const noexcept;
     [[nodiscard]] bool take_stop() noexcept;
 
+    [[gnu::noinline]] void note_longest() noexcept;
+    [[nodiscard]] std::string describe(const slot& head);
+    [[nodiscard]] std::string describe_timer(const slot& head);
+    [[nodiscard]] std::string why_awake();
+    [[nodiscard]] hook_list& hooks_at(hook_point point) noexcept { return hooks[static_cast<std::size_t>(point)]; }
+
     // The turn. Those that return bool say false when stop() came in between; called again, they go on where they were.
     bool turn(timeout limit);
     void collect_timers(bool whole);
@@ -209,11 +231,13 @@ private:
     [[nodiscard]] timer_wheel& wheel_of(const slot& head) noexcept {
         return head.clock == 0 ? wheel_ : other_clocks.wheel_of(static_cast<timer_clock>(head.clock));
     }
+    bool run_idle();
     void take_mail();
     bool run_posts();
     void wait(timeout limit);
     [[nodiscard]] clock::time_point wait_deadline(timeout limit);
     void survive(const std::system_error& failed);
+    void order_events();
     bool dispatch();
     void dispatch(const multiplexer::event& event);
     [[gnu::noinline]] void dispatch_unusual(slot& head, readiness seen);
@@ -235,12 +259,17 @@ private:
     std::uint32_t turn_ = 0;
     std::optional<clock::time_point> now_; // empty: to be read when asked for
     std::span<const multiplexer::event> events_;
+    std::vector<multiplexer::event> ordered_; // by priority, while any registration has one
+    std::size_t prioritized_ = 0;
+    std::uint64_t fired_before_ = 0; // timers, before this turn
     std::size_t next_event_ = 0;
     std::vector<posted> batch_;
     std::size_t next_post_ = 0;
     clock::duration back_off_{}; // not zero while waits fail
     bool collected_ = false;     // the last turn ended by finding no timer due
 
+    clock::duration budget_; // of a handler
+    std::set<std::pair<std::string, unsigned>> told_slow_;
     std::shared_ptr<diagnostic_sink> sink_; // shared with its own call: it may replace itself
 };
 

@@ -24,6 +24,8 @@ words words_of(diagnostic_kind kind) noexcept {
         return {"accepting connections again", nullptr};
     case diagnostic_kind::accept_failed:
         return {"the listener has stopped", "make a new one"};
+    case diagnostic_kind::slow_handler:
+        return {"a handler kept the loop waiting", "give long work to offload()"};
     case diagnostic_kind::files_unwatched:
         return {"a new directory cannot be watched for changes", "raise fs.inotify.max_user_watches"};
     }
@@ -40,6 +42,9 @@ std::string to_string(const diagnostic& what) {
     }
     if (what.error) {
         line += ": " + what.error.message();
+    }
+    if (what.took > clock::duration::zero()) {
+        line += ": " + std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(what.took).count()) + " ms";
     }
     if (what.where.line() != 0) {
         line +=

@@ -22,6 +22,7 @@ namespace pollux::inline POLLUX_ABI::detail {
 struct file_watch final : slot_extra {
     file_watch(core& of, slot_index at) noexcept : owner(of), index(at) {}
     ~file_watch() override;
+    [[nodiscard]] std::string describe() const override { return "changes of " + given; }
 
     core& owner;
     const slot_index index;

@@ -8,6 +8,7 @@
 #include "reactor/core.hpp"
 
 #include <new>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -35,6 +36,8 @@ struct offload_extra final : slot_extra {
             job->where);
         leave_pool();
     }
+    [[nodiscard]] std::string describe() const override { return "offloaded work"; }
+
     void leave_pool() noexcept {
         if (auto* const left = std::exchange(pool, nullptr)) {
             left->take_back(std::move(job));

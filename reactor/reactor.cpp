@@ -81,6 +81,18 @@ void reactor::expect_work(bool work, bool then) {
     }
 }
 
+hook_registration reactor::before_wait(callback<void()> handler, source_location where) {
+    return core_->add_hook(detail::hook_point::before_wait, std::move(handler), where);
+}
+
+hook_registration reactor::after_wait(callback<void()> handler, source_location where) {
+    return core_->add_hook(detail::hook_point::after_wait, std::move(handler), where);
+}
+
+hook_registration reactor::idle(callback<void()> handler, source_location where) {
+    return core_->add_hook(detail::hook_point::idle, std::move(handler), where);
+}
+
 bool reactor::post(callback<void()> work, source_location where) {
     detail::expect_handler(work, "reactor::post");
     return core_->box->post(std::move(work), where);
@@ -99,7 +111,15 @@ void reactor::stop() noexcept {
 }
 
 run_status reactor::run() {
-    return core_->run();
+    return core_->run(clock::time_point::max());
+}
+
+run_status reactor::run_until(clock::time_point end) {
+    return core_->run(end);
+}
+
+run_status reactor::run_for_time(clock::duration time) {
+    return core_->run(saturated_add(core_->driver->now(), time));
 }
 
 run_status reactor::run_once(timeout limit) {
@@ -142,6 +162,16 @@ mechanism reactor::mechanism() const noexcept {
 const reactor_counters& reactor::counters() const noexcept {
     core_->check_thread("counters()");
     return core_->counters;
+}
+
+loop_lag reactor::lag() const {
+    core_->check_thread("lag()");
+    return core_->accounts.lag();
+}
+
+explanation reactor::explain() {
+    core_->check_thread("explain()");
+    return core_->explain();
 }
 
 } // namespace pollux::inline POLLUX_ABI

@@ -42,6 +42,12 @@ bool registration::active() const noexcept {
     return slot_table::names(token_, *slot_);
 }
 
+void registration::prioritize(io_priority priority) noexcept {
+    if (active()) {
+        slot_table::owner_of(held()).prioritize(*held(), priority);
+    }
+}
+
 void watch_registration::modify(interest wanted) {
     if (!active()) {
         throw_error(errc::not_registered, "modify of a watch that has ended");

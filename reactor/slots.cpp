@@ -24,6 +24,8 @@ slot_index slot_table::allocate(slot_kind kind, source_location where) {
     made.kind = kind;
     made.internal = false;
     made.registered = false;
+    made.clock = 0;
+    made.priority = io_priority::normal;
     made.wanted = interest::none;
     made.armed = interest::none;
     made.line = where.line();

@@ -10,10 +10,12 @@
 #include <pollux/core/source_location.hpp>
 #include <pollux/core/time.hpp>
 #include <pollux/multiplexer/multiplexer.hpp>
+#include <pollux/reactor/registration.hpp>
 
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace pollux::inline POLLUX_ABI::detail {
@@ -28,6 +30,8 @@ struct slot_extra {
     virtual ~slot_extra() = default;
     /// In a fork's child, whose own the reactor is by now: what becomes of it. Errors: bad_alloc; then it is called again.
     virtual void after_fork() {}
+    /// What the slot is, for a person.
+    [[nodiscard]] virtual std::string describe() const = 0;
 };
 
 using slot_index = std::uint32_t;
@@ -39,8 +43,12 @@ enum class slot_kind : std::uint8_t {
     watch,  // callback<void(readiness)>, or none: then it is the reactor's own
     timer,  // callback<void()>, or callback<void(std::uint64_t)> when periodic
     signal, // callback<void(const signal_info&)>
+    hook,   // callback<void()>
     socket, // a descriptor that the slot owns: stream (its callable: the pending read), listener, connector
 };
+
+/// When in a turn a hook runs.
+enum class hook_point : std::uint8_t { before_wait, after_wait, idle };
 
 enum class timer_list : std::uint8_t { wheel, due, deferred };
 
@@ -78,6 +86,9 @@ struct slot { // NOLINT(cppcoreguidelines-pro-type-member-init): one member of e
     struct signal_part {
         int number;
     };
+    struct hook_part {
+        hook_point point;
+    };
     struct free_part {
         slot_index next;
     };
@@ -87,14 +98,16 @@ struct slot { // NOLINT(cppcoreguidelines-pro-type-member-init): one member of e
         socket_part socket;
         timer_part timer;
         signal_part signal;
+        hook_part hook;
         free_part unused;
     };
 
     std::uint32_t generation = 1;
     slot_kind kind = slot_kind::free;
-    bool internal : 1 = false;   // the reactor's own: no reason for run() to go on
+    bool internal : 1 = false;   // the reactor's own, or a hook: no reason for run() to go on
     bool registered : 1 = false; // watch, socket: the multiplexer knows it
     unsigned char clock : 2 = 0; // timer: a timer_clock
+    io_priority priority : 2 = io_priority::normal;
     union {
         interest wanted = interest::none; // watch, socket: what its owner waits for
         timer_list list;                  // timer: where it is linked

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
+#include <new>
 #include <string>
 
 namespace pollux::inline POLLUX_ABI::detail {
@@ -37,12 +39,17 @@ public:
         owner.expect_own(call);
         owner.running_ = true;
         owner.box->thread.enter();
+        owner.accounts.begin_turn();
         owner.collected_ = false;
         owner.box->wake_up();
     }
     running_scope(const running_scope&) = delete;
     running_scope& operator=(const running_scope&) = delete;
     ~running_scope() {
+        if (owner_.phase_ != phase::begin) {
+            owner_.handler_returned(); // one that has thrown
+        }
+        owner_.accounts.end_turn();
         owner_.running_ = false;
         owner_.box->thread.leave();
         owner_.now_.reset();
@@ -78,7 +85,7 @@ bool core::has_work() const noexcept {
     return work_ > 0 || box->posters.load() > 0 || box->news.load() || left_over();
 }
 
-run_status core::run() {
+run_status core::run(clock::time_point end) {
     const running_scope scope(*this, "run()");
     for (;;) {
         if (take_stop()) {
@@ -87,7 +94,14 @@ run_status core::run() {
         if (!has_work()) {
             return run_status::out_of_work;
         }
-        turn(wait_forever);
+        if (end == clock::time_point::max()) [[likely]] {
+            turn(wait_forever);
+            continue;
+        }
+        turn(saturated_add(end, -driver->now().time_since_epoch()).time_since_epoch());
+        if (!stop_requested() && driver->now() >= end) {
+            return run_status::timed_out;
+        }
     }
 }
 
@@ -107,6 +121,7 @@ bool core::turn(timeout limit) {
     switch (phase_) {
     case phase::begin:
         ++turn_;
+        fired_before_ = counters.timers;
         ++counters.turns;
         take_mail();
         if (!collected_) {
@@ -124,10 +139,22 @@ bool core::turn(timeout limit) {
         if (!run_posts()) {
             return false;
         }
+        phase_ = phase::before_wait;
+        [[fallthrough]];
+    case phase::before_wait:
+        if (!hooks_at(hook_point::before_wait).run(*this)) {
+            return false;
+        }
         phase_ = phase::wait;
         [[fallthrough]];
     case phase::wait:
         wait(limit);
+        phase_ = phase::after_wait;
+        [[fallthrough]];
+    case phase::after_wait:
+        if (!hooks_at(hook_point::after_wait).run(*this)) {
+            return false;
+        }
         phase_ = phase::io;
         [[fallthrough]];
     case phase::io:
@@ -140,6 +167,12 @@ bool core::turn(timeout limit) {
         [[fallthrough]];
     case phase::late_timers:
         if (!fire_timers()) {
+            return false;
+        }
+        phase_ = phase::idle;
+        [[fallthrough]];
+    case phase::idle:
+        if (hooks_at(hook_point::idle).used() && !run_idle()) {
             return false;
         }
         phase_ = phase::begin;
@@ -175,6 +208,7 @@ bool core::fire_timers(timer_wheel& from) {
     std::optional<clock::time_point> begin;
     for (unsigned count = 1; from.first_due() != no_slot; ++count) {
         fire(from, from.first_due());
+        handler_returned();
         if (stop_requested()) {
             return false;
         }
@@ -239,6 +273,11 @@ void core::fire_periodic(timer_wheel& from, slot_index index) {
     call_in_place<void(std::uint64_t)>(index, missed);
 }
 
+bool core::run_idle() {
+    const bool quiet = events_.empty() && batch_.empty() && counters.timers == fired_before_;
+    return !quiet || hooks_at(hook_point::idle).run(*this);
+}
+
 void core::take_mail() {
     batch_.clear();
     next_post_ = 0;
@@ -256,8 +295,11 @@ bool core::run_posts() {
         running_slot_ = nullptr;
         place_ = next.where;
         ++counters.posts;
-        const post_scope scope(next.work);
-        next.work();
+        {
+            const post_scope scope(next.work);
+            next.work();
+        }
+        handler_returned();
         if (stop_requested()) {
             return false;
         }
@@ -267,6 +309,9 @@ bool core::run_posts() {
 
 clock::time_point core::wait_deadline(timeout limit) {
     if (!limit.forever() && limit.length() <= clock::duration::zero()) {
+        return look;
+    }
+    if (hooks_at(hook_point::idle).used()) [[unlikely]] {
         return look;
     }
     if (work_ == 0 && box->posters.load() == 0) {
@@ -285,6 +330,7 @@ clock::time_point core::wait_deadline(timeout limit) {
 void core::wait(timeout limit) {
     expect_own("run()"); // a handler may have forked
     box->load_of_loop.store(work_, std::memory_order_relaxed);
+    accounts.end_turn();
     events_ = {};
     next_event_ = 0;
     try {
@@ -300,6 +346,29 @@ void core::wait(timeout limit) {
     }
     now_.reset();
     counters.events += events_.size();
+    accounts.begin_turn();
+    if (prioritized_ > 0) [[unlikely]] {
+        order_events();
+    }
+}
+
+// Stable. Without memory they stay as they are.
+void core::order_events() {
+    try {
+        ordered_.clear();
+        ordered_.reserve(events_.size());
+    } catch (const std::bad_alloc&) {
+        return;
+    }
+    for (const auto priority : {io_priority::high, io_priority::normal, io_priority::low}) {
+        for (const auto& event : events_) {
+            const slot_index index = slots.find(event.token);
+            if (priority == (index == no_slot ? io_priority::normal : slots.head(index).priority)) {
+                ordered_.push_back(event);
+            }
+        }
+    }
+    events_ = ordered_;
 }
 
 void core::survive(const std::system_error& failed) {
@@ -322,6 +391,7 @@ bool core::dispatch() {
     const auto* const events = events_.data();
     for (const auto end = events_.size(); next_event_ < end;) {
         dispatch(events[next_event_++]);
+        handler_returned();
         if (stop_requested()) [[unlikely]] {
             return false;
         }
@@ -369,7 +439,7 @@ clock::time_point core::now() {
 }
 
 clock::time_point core::next_deadline() {
-    if (left_over() || stop_requested() || box->news.load()) {
+    if (left_over() || stop_requested() || box->news.load() || hooks_at(hook_point::idle).used()) {
         return driver->now();
     }
     const auto earliest =

@@ -53,6 +53,8 @@ private:
 };
 
 struct listener_extra final : slot_extra {
+    [[nodiscard]] std::string describe() const override { return "listener"; }
+
     listen_options options;
     socket_file file;
     timer_registration retry;

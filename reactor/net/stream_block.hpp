@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <deque>
 #include <span>
+#include <string>
 
 namespace pollux::inline POLLUX_ABI::detail::stream_block {
 
@@ -21,6 +22,9 @@ using bytes_span = std::span<const std::byte>;
 // What a stream needs only once it has something unsent or a callback beside its read.
 struct stream_extra final : slot_extra {
     explicit stream_extra(chunk_pool& pool) : unsent(pool) {}
+    [[nodiscard]] std::string describe() const override {
+        return "stream with " + std::to_string(queued - sent) + " unsent bytes";
+    }
 
     struct pending_write {
         std::uint64_t end; // position in all that was ever queued after which it is done

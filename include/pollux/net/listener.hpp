@@ -47,6 +47,8 @@ public:
     /// Leaves new connections in the backlog.
     void pause();
     void resume();
+    /// When its handler comes, among those that are ready; from the next turn on.
+    void set_priority(io_priority priority) noexcept { prioritize(priority); }
     /// Stops accepting for good and frees the address.
     void close() noexcept { reset(); }
 };

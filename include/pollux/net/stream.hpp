@@ -108,6 +108,8 @@ public:
     /// errc::closed when not open.
     [[nodiscard]] unique_fd release();
 
+    /// When its read handler comes, among those that are ready; from the next turn on.
+    void set_priority(io_priority priority) noexcept { prioritize(priority); }
     /// Nagle's algorithm; streams from a listener or connect() start without it. Errors: setsockopt's.
     void set_no_delay(bool on);
     [[nodiscard]] endpoint local() const;

@@ -4,6 +4,7 @@
 
 #include <pollux/core/callback.hpp>
 #include <pollux/core/source_location.hpp>
+#include <pollux/core/time.hpp>
 #include <pollux/features.hpp>
 
 #include <cstdint>
@@ -19,6 +20,7 @@ enum class diagnostic_kind : std::uint8_t {
     accept_paused,   ///< no descriptor or memory for a new connection; the listener pauses and tries again by itself
     accept_resumed,  ///< the listener accepts again
     accept_failed,   ///< the listening socket itself is broken; the listener has stopped
+    slow_handler,    ///< a handler took longer than reactor_options::handler_budget; told once for each place
     files_unwatched, ///< a new directory below one that on_change watches recursively cannot be watched
 };
 
@@ -26,8 +28,9 @@ enum class diagnostic_kind : std::uint8_t {
 struct diagnostic {
     diagnostic_kind kind{};
     std::error_code error;
-    int fd = -1;           ///< the descriptor concerned, or -1
-    source_location where; ///< where the registration concerned was made; line 0 when there is none
+    int fd = -1;            ///< the descriptor concerned, or -1
+    source_location where;  ///< where the registration concerned was made; line 0 when there is none
+    clock::duration took{}; ///< slow_handler: how long
 };
 
 /// One line: what happened, to which descriptor, registered where, and what to do about it.

@@ -8,8 +8,10 @@
 #include <pollux/core/waitable.hpp>
 #include <pollux/features.hpp>
 #include <pollux/multiplexer/multiplexer.hpp>
+#include <pollux/reactor/counters.hpp>
 #include <pollux/reactor/diagnostic.hpp>
 #include <pollux/reactor/exit_status.hpp>
+#include <pollux/reactor/explanation.hpp>
 #include <pollux/reactor/file_change.hpp>
 #include <pollux/reactor/offload.hpp>
 #include <pollux/reactor/poster.hpp>
@@ -35,26 +37,17 @@ struct reactor_options {
     time_source* time = nullptr;                ///< outlives the reactor; null for pollux::clock
     signal_source signals = signal_source::automatic;
     child_source children = child_source::automatic;
+    /// A handler that takes longer is told to on_diagnostic(), once for each place of registration; duration::max() for never.
+    clock::duration handler_budget = std::chrono::milliseconds(50);
     thread_pool* pool = nullptr; ///< for offload(), outlives the reactor; null for one of its own, made when needed
 };
 
-/// Why run(), run_once() or step() returned.
+/// Why one of the run functions returned.
 enum class run_status : std::uint8_t {
     stopped,     ///< stop() was called
     out_of_work, ///< nothing is registered, no post is waiting and no poster exists
     turned,      ///< run_once() and step(): one turn is done
-};
-
-/// What a reactor has done so far.
-struct reactor_counters {
-    std::uint64_t turns = 0;
-    std::uint64_t events = 0;       ///< readiness reports fetched
-    std::uint64_t stale_events = 0; ///< of these, for registrations that had ended meanwhile
-    std::uint64_t timers = 0;       ///< timers fired
-    std::uint64_t posts = 0;        ///< posted callables run
-    std::uint64_t signals = 0;      ///< signal records taken
-    std::uint64_t wake_ups = 0;     ///< waits ended by another thread
-    std::uint64_t diagnostics = 0;
+    timed_out,   ///< run_for() and run_until(): the time is over
 };
 
 /// Runs this code when that happens. One reactor, one thread: only post(), wake(), stop() and posters cross threads.
@@ -64,7 +57,7 @@ class POLLUX_API reactor {
 public:
     /// Errors: errc::not_supported, EMFILE and other reasons that the mechanism or the wake-up descriptor cannot be made.
     explicit reactor(reactor_options options = {});
-    explicit reactor(pollux::mechanism which) : reactor(reactor_options{which, nullptr, {}, {}, nullptr}) {}
+    explicit reactor(pollux::mechanism which) : reactor(with(which)) {}
     reactor(const reactor&) = delete;
     reactor& operator=(const reactor&) = delete;
     /// Destroys what was posted and not run. Inside its own run() it names the running handler's place and terminates.
@@ -146,6 +139,14 @@ public:
     file_registration on_change(std::string path, file_events what, callback<void(const file_change&)> handler,
                                 file_options options = {}, source_location where = source_location::current());
 
+    /// Calls `handler` in every turn, before the wait: the last moment to hand in what the turn has gathered. run() does not go on
+    /// for it; nor for the next one.
+    hook_registration before_wait(callback<void()> handler, source_location where = source_location::current());
+    /// Calls `handler` in every turn, after the wait and before what is ready is handled.
+    hook_registration after_wait(callback<void()> handler, source_location where = source_location::current());
+    /// Calls `handler` in every turn in which nothing else was to do. The loop does not sleep while there is one.
+    hook_registration idle(callback<void()> handler, source_location where = source_location::current());
+
     /// Queues `work` for a later turn; any thread. See poster::post.
     bool post(callback<void()> work, source_location where = source_location::current());
 
@@ -189,6 +190,13 @@ public:
     /// handler throws; the mechanism's errors but ENOMEM, which is reported and survived.
     run_status run();
 
+    /// The same, for that long or until then, and always for one turn; returns in the turn after which the time is over.
+    template <class Rep, class Period>
+    run_status run_for(std::chrono::duration<Rep, Period> time) {
+        return run_for_time(saturated(time));
+    }
+    run_status run_until(clock::time_point end);
+
     /// One turn, waiting at most `limit` for something to happen (or only what an exception or stop() left of the last).
     run_status run_once(timeout limit = wait_forever);
 
@@ -220,11 +228,22 @@ public:
 
     [[nodiscard]] pollux::mechanism mechanism() const noexcept;
     [[nodiscard]] const reactor_counters& counters() const noexcept;
+    /// How long turns have kept others waiting.
+    [[nodiscard]] loop_lag lag() const;
+    /// Why it is awake or asleep, what is registered and where, and why run() does not return: for a person who asks what this
+    /// loop does. Cost: a walk through all registrations.
+    [[nodiscard]] explanation explain();
 
     /// For floor 4.
     [[nodiscard]] detail::core& inner() noexcept { return *core_; }
 
 private:
+    static reactor_options with(pollux::mechanism which) {
+        reactor_options options;
+        options.mechanism = which;
+        return options;
+    }
+    run_status run_for_time(clock::duration time);
     watch_registration watch_fd(int fd, interest wanted, callback<void(readiness)> handler, source_location where);
     timer_registration after_delay(clock::duration delay, timer_options options, callback<void()> handler,
                                    source_location where);

@@ -15,6 +15,9 @@ namespace pollux::inline POLLUX_ABI {
 
 class reactor;
 
+/// Which handlers come first among those that are ready in one turn. All of them run in that turn, so none starves.
+enum class io_priority : std::uint8_t { high, normal, low };
+
 namespace detail {
 class core;
 struct slot;
@@ -63,6 +66,7 @@ protected:
     /// The slot, which lives as long as any registration of its reactor; it is somebody else's when not active().
     [[nodiscard]] detail::slot* held() const noexcept { return slot_; }
     [[nodiscard]] std::uint64_t token() const noexcept { return token_; }
+    void prioritize(io_priority priority) noexcept;
 
 private:
     void end() noexcept;
@@ -79,6 +83,8 @@ public:
     /// Changes what is watched, effective from the next turn on; none silences it. No system call when it is the same.
     /// Errors: errc::not_registered when not active; the kernel's when the descriptor was closed meanwhile.
     void modify(interest wanted);
+    /// From the next turn on. Nothing when not active.
+    void set_priority(io_priority priority) noexcept { prioritize(priority); }
 };
 
 /// A timer. Holding one that has fired costs nothing.
@@ -125,6 +131,12 @@ public:
 };
 using wall_timer_registration = clock_timer_registration<std::chrono::system_clock>;
 using boot_timer_registration = clock_timer_registration<boot_clock>;
+
+/// A handler that runs at one point of every turn.
+class [[nodiscard]] hook_registration : public registration {
+public:
+    using registration::registration;
+};
 
 /// A handler for a signal.
 class [[nodiscard]] signal_registration : public registration {

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The pollux authors
+//
+// What handlers cost, in ticks of the processor's counter: one reading for each handler and one for each wait. Internal.
+#pragma once
+
+#include <pollux/core/time.hpp>
+#include <pollux/reactor/counters.hpp>
+
+#include "lib/sys/ticks.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
+
+namespace pollux::inline POLLUX_ABI::detail {
+
+#ifdef POLLUX_NO_ACCOUNTING // only ever defined by the benchmark that tells what accounting costs
+inline constexpr bool keeps_accounts = false;
+#else
+inline constexpr bool keeps_accounts = true;
+#endif
+
+class accounting {
+public:
+    accounting() noexcept : first_time_(clock::now()), first_tick_(sys::ticks()), stamp_(first_tick_) {}
+
+    /// A wait has ended, or run() has begun.
+    void begin_turn() noexcept {
+        if constexpr (keeps_accounts) {
+            stamp_ = turn_ = sys::ticks();
+        }
+    }
+    /// Whether the handler that has returned took longer than all before, or too long: then see longest().
+    [[nodiscard]] bool end_handler() noexcept {
+        if constexpr (keeps_accounts) {
+            const auto here = sys::ticks();
+            took_ = here - stamp_;
+            stamp_ = here;
+            return took_ > threshold_;
+        }
+        return false;
+    }
+    /// A wait comes next, or the end of run(). A turn in which nothing ran does not count.
+    void end_turn() noexcept {
+        if constexpr (keeps_accounts) {
+            if (const auto busy = static_cast<std::int64_t>(stamp_ - turn_); busy > 0) {
+                ++turns_[static_cast<std::size_t>(std::bit_width(static_cast<std::uint64_t>(busy)))];
+            }
+        }
+    }
+
+    /// After end_handler() has said so: how long it took; the next one is told of from there, or from `budget` on if that is
+    /// less. Zero when the counter went back.
+    [[nodiscard]] clock::duration took(clock::duration budget) noexcept;
+    [[nodiscard]] loop_lag lag() const;
+
+private:
+    [[nodiscard]] double nanoseconds_per_tick() const noexcept;
+
+    clock::time_point first_time_;
+    std::uint64_t first_tick_;
+    std::uint64_t stamp_;    // when the last handler returned
+    std::uint64_t turn_ = 0; // when the last wait ended
+    std::uint64_t took_ = 0; // the last handler
+    std::uint64_t threshold_ = 0;
+    std::array<std::uint64_t, 65> turns_{}; // by the number of bits of their length
+};
+
+} // namespace pollux::inline POLLUX_ABI::detail
