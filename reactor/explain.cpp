@@ -102,8 +102,9 @@ std::string core::why_awake() {
     add(next_event_ < events_.size(), "events of the last wait are not handled yet");
     add(next_post_ < batch_.size(), "posts of the last turn are left");
     add(fan_outs_pending(), "signals, exits or file changes are not told yet");
-    add(wheel_.first_due() != no_slot || other_clocks.due() != nullptr, "timers are due");
-    add(box->news.load(), "something was posted, or wake() was called");
+    add(other_clocks.due() != nullptr || wheel_.next_deadline() <= driver->now().time_since_epoch().count(),
+        "timers are due");
+    add(box->news.load(), "there is news: a post, wake() or stop()");
     add(hooks_at(hook_point::idle).used(), "an idle handler keeps it from sleeping");
     return why;
 }
@@ -134,8 +135,6 @@ explanation core::explain() {
         all.state = "awake: " + why;
     } else if (all.next_deadline == clock::time_point::max()) {
         all.state = "would sleep until something is ready";
-    } else if (all.next_deadline <= now) {
-        all.state = "awake: timers are due";
     } else {
         all.state = "would sleep for " + time_text(all.next_deadline - now) + " or until something is ready";
     }

@@ -74,7 +74,7 @@ TEST_CASE("explain: why it is awake, and why run() does not return", "[reactor][
     static_cast<void>(loop.step()); // the poster's end was news
     std::string inside;
     loop.post([&] { inside = loop.explain().state; });
-    CHECK_THAT(loop.explain().state, Contains("something was posted"));
+    CHECK_THAT(loop.explain().state, Contains("there is news: a post"));
     CHECK_THAT(loop.explain().running, Contains("work that is left"));
     static_cast<void>(loop.step());
     CHECK_THAT(inside, Contains("a handler runs"));
@@ -162,7 +162,8 @@ TEST_CASE("lag: how long turns keep others waiting", "[reactor][explain]") {
         turns += lag.buckets[i].turns;
         CHECK((i == 0 || lag.buckets[i - 1].below < lag.buckets[i].below));
     }
-    CHECK(turns == 100);
+    CHECK(turns >= 100); // and those in which the wake-up itself was handled
+    CHECK(turns <= 200);
     CHECK(lag.percentile(1) >= 20ms);
     CHECK(lag.percentile(0.5) < lag.percentile(1));
     CHECK(lag.percentile(0.5) > 0s);

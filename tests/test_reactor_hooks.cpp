@@ -8,6 +8,7 @@
 #include <pollux/net/listener.hpp>
 
 #include <array>
+#include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -193,19 +194,19 @@ TEST_CASE("run_until goes by the reactor's clock", "[reactor][run_for]") {
 
 TEST_CASE("priorities: high before normal before low, and all in their turn", "[reactor][priority][D1]") {
     EACH_MECHANISM(kind);
-    constexpr int count = 30;
+    constexpr std::size_t count = 30;
     pollux::reactor loop(kind);
     std::vector<test::pipe_pair> pipes(count);
     std::vector<pollux::watch_registration> watches;
-    std::vector<int> seen;
-    for (int i = 0; i < count; ++i) {
+    std::vector<std::size_t> seen;
+    for (std::size_t i = 0; i < count; ++i) {
         pipes[i].writer.write("x");
         watches.push_back(loop.watch(pipes[i].reader, interest::readable, [&seen, i] { seen.push_back(i); }));
         watches.back().set_priority(std::array{io_priority::low, io_priority::normal, io_priority::high}[i % 3]);
     }
     static_cast<void>(loop.run_once());
     REQUIRE(seen.size() == count);
-    for (int place = 0; place < count; ++place) {
+    for (std::size_t place = 0; place < count; ++place) {
         CHECK(seen[place] % 3 == 2 - place / 10);
     }
     for (auto& each : watches) {
@@ -228,8 +229,8 @@ TEST_CASE("priorities: a handler that stops or throws loses nothing [A9]", "[rea
     pollux::reactor loop(kind);
     std::vector<test::pipe_pair> pipes(6);
     std::vector<pollux::watch_registration> watches;
-    std::vector<int> seen;
-    for (int i = 0; i < 6; ++i) {
+    std::vector<std::size_t> seen;
+    for (std::size_t i = 0; i < 6; ++i) {
         pipes[i].writer.write("x");
         watches.push_back(loop.watch(pipes[i].reader, interest::readable, [&, i] {
             static_cast<void>(pipes[i].reader.read(1));
@@ -243,7 +244,7 @@ TEST_CASE("priorities: a handler that stops or throws loses nothing [A9]", "[rea
     CHECK_THROWS_AS(loop.run_once(), std::runtime_error);
     static_cast<void>(loop.run_once());
     REQUIRE(seen.size() == 6);
-    for (int place = 0; place < 6; ++place) {
+    for (std::size_t place = 0; place < 6; ++place) {
         CHECK((seen[place] >= 3) == (place < 3));
     }
 }
