@@ -24,32 +24,21 @@ clock::duration loop_lag::percentile(double part) const noexcept {
 
 namespace detail {
 
-double accounting::nanoseconds_per_tick() const noexcept {
-    const auto passed = static_cast<double>((clock::now() - first_time_).count());
-    const auto counted = static_cast<double>(static_cast<std::int64_t>(sys::ticks() - first_tick_));
-    return counted > 0 ? passed / counted : 1;
-}
-
 clock::duration accounting::took(clock::duration budget) noexcept {
     const auto counted = static_cast<std::int64_t>(took_);
     if (counted <= 0) {
         return {};
     }
-    const auto unit = nanoseconds_per_tick();
-    // Never more than passed since the first reading, whatever the processor counts.
-    const auto time = std::min(clock::duration(static_cast<std::int64_t>(static_cast<double>(counted) * unit)),
-                               clock::now() - first_time_);
-    const auto limit = budget < clock::duration::max() ? static_cast<double>(budget.count()) / unit : 0x1p63;
+    const auto limit = budget < clock::duration::max() ? static_cast<double>(budget.count()) / unit_ : 0x1p63;
     threshold_ = std::max(threshold_, std::min(took_, static_cast<std::uint64_t>(limit)));
-    return time;
+    return clock::duration(static_cast<std::int64_t>(std::min(static_cast<double>(counted) * unit_, 0x1p62)));
 }
 
 loop_lag accounting::lag() const {
     loop_lag all;
-    const auto unit = nanoseconds_per_tick();
     for (std::size_t bits = 0; bits < turns_.size(); ++bits) {
         if (turns_[bits] > 0) {
-            const auto bound = std::min(std::ldexp(unit, static_cast<int>(bits)), 0x1p62);
+            const auto bound = std::min(std::ldexp(unit_, static_cast<int>(bits)), 0x1p62);
             all.buckets.push_back({clock::duration(static_cast<std::int64_t>(std::ceil(bound))), turns_[bits]});
         }
     }

@@ -24,7 +24,7 @@ inline constexpr bool keeps_accounts = true;
 
 class accounting {
 public:
-    accounting() noexcept : first_time_(clock::now()), first_tick_(sys::ticks()), stamp_(first_tick_) {}
+    accounting() noexcept : unit_(sys::nanoseconds_per_tick()) {}
 
     /// A wait has ended, or run() has begun.
     void begin_turn() noexcept {
@@ -57,13 +57,10 @@ public:
     [[nodiscard]] loop_lag lag() const;
 
 private:
-    [[nodiscard]] double nanoseconds_per_tick() const noexcept;
-
-    clock::time_point first_time_;
-    std::uint64_t first_tick_;
-    std::uint64_t stamp_;    // when the last handler returned
-    std::uint64_t turn_ = 0; // when the last wait ended
-    std::uint64_t took_ = 0; // the last handler
+    double unit_;             // nanoseconds per tick
+    std::uint64_t stamp_ = 0; // when the last handler returned
+    std::uint64_t turn_ = 0;  // when the last wait ended
+    std::uint64_t took_ = 0;  // the last handler
     std::uint64_t threshold_ = 0;
     std::array<std::uint64_t, 65> turns_{}; // by the number of bits of their length
 };

@@ -294,7 +294,7 @@ void core::note_longest() noexcept {
     constexpr std::size_t most_places = 1024;
     try {
         if (told_slow_.size() < most_places && told_slow_.emplace(where.file_name(), where.line()).second) {
-            report({diagnostic_kind::slow_handler, {}, -1, where, time});
+            tell({diagnostic_kind::slow_handler, {}, -1, where, time});
         }
     } catch (const std::bad_alloc&) { // NOLINT(bugprone-empty-catch): it is told the next time
     }
@@ -318,6 +318,10 @@ void core::report(diagnostic_kind kind, int error, const slot& head) noexcept {
 
 void core::report(const diagnostic& what) noexcept {
     ++counters.diagnostics;
+    tell(what);
+}
+
+void core::tell(const diagnostic& what) noexcept {
     if (const auto sink = sink_; sink && *sink) {
         (*sink)(what);
     } else {

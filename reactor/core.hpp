@@ -216,6 +216,7 @@ private:
     [[nodiscard]] bool take_stop() noexcept;
 
     [[gnu::noinline]] void note_longest() noexcept;
+    void tell(const diagnostic& what) noexcept;
     [[nodiscard]] std::string describe(const slot& head);
     [[nodiscard]] std::string describe_timer(const slot& head);
     [[nodiscard]] std::string why_awake();

@@ -17,7 +17,7 @@ namespace pollux::inline POLLUX_ABI::detail {
 namespace {
 
 constexpr auto look = clock::time_point::min();
-constexpr clock::duration longest_crowd = std::chrono::milliseconds(4); // of timers in one go
+constexpr clock::duration longest_crowd = std::chrono::milliseconds(2); // of timers in one go
 constexpr clock::duration first_back_off = std::chrono::milliseconds(1);
 constexpr clock::duration longest_back_off = std::chrono::milliseconds(100);
 

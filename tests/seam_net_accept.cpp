@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The pollux authors
 //
 // What accept(2) may say, one errno at a time.
+#include "support/loops.hpp"
 #include "support/net.hpp"
 #include "support/seam.hpp"
 #include "support/signals.hpp"
@@ -19,7 +20,7 @@ struct served_listener {
     pollux::listener source;
     std::vector<test::owned_fd> clients;
     explicit served_listener(pollux::mechanism kind, pollux::listen_options options = {}) : loop(kind) {
-        loop.on_diagnostic([this](const pollux::diagnostic& what) { told.push_back(what); });
+        loop.on_diagnostic(test::unless_slow([this](const pollux::diagnostic& what) { told.push_back(what); }));
         source = pollux::listener(
             loop, test::any_port(), [this](pollux::stream) { ++accepted; }, options);
     }
@@ -121,10 +122,10 @@ TEST_CASE("listener: a broken listening socket is told, and nobody spins [C11]",
     const bool ends = GENERATE(false, true);
     served_listener one(kind);
     if (ends) {
-        one.loop.on_diagnostic([&](const pollux::diagnostic& what) {
+        one.loop.on_diagnostic(test::unless_slow([&](const pollux::diagnostic& what) {
             one.told.push_back(what);
             one.source.close();
-        });
+        }));
     }
     one.connect();
     const auto refused = seam::fail<SEAM(accept4)>({.times = seam::always, .error = error});

@@ -27,7 +27,7 @@ namespace {
 struct everything {
     explicit everything(pollux::mechanism kind, pollux::signal_source source)
         : loop(std::in_place, pollux::reactor_options{kind, nullptr, source}) {
-        loop->on_diagnostic([this](const pollux::diagnostic&) { ++diagnostics; });
+        loop->on_diagnostic(test::unless_slow([this](const pollux::diagnostic&) { ++diagnostics; }));
         watch = loop->watch(pipe.reader, interest::readable, [this] {
             ++events;
             static_cast<void>(pipe.reader.read(1));
@@ -184,7 +184,7 @@ TEST_CASE("what was registered before the fork is armed in the child: all of 100
     std::vector<pollux::watch_registration> watches;
     int events = 0;
     int diagnostics = 0;
-    loop.on_diagnostic([&](const pollux::diagnostic&) { ++diagnostics; });
+    loop.on_diagnostic(test::unless_slow([&](const pollux::diagnostic&) { ++diagnostics; }));
     for (auto& pipe : pipes) {
         watches.push_back(loop.watch(pipe.reader, interest::readable, [&] {
             ++events;

@@ -146,15 +146,15 @@ TEST_CASE("a crowd of 100,000 due at once is spread: no turn over 10 ms, I/O in 
     int turns = 0;
     clock::duration longest{};
     while (fired < crowd) {
-        const auto before = clock::now();
+        const auto before = test::processor_time();
         static_cast<void>(loop.step());
-        longest = std::max(longest, clock::now() - before);
+        longest = std::max(longest, test::processor_time() - before);
         ++turns;
     }
     CHECK(turns >= 2);
     CHECK(served >= turns - 1);
     if (!test::slow_build()) {
-        WARN("longest turn: " << longest.count() / 1000 << " us in " << turns << " turns");
+        CHECK(longest <= 10ms); // of processor time: a busy machine is nobody's fault
     }
 }
 

@@ -60,6 +60,16 @@ private:
     time_point now_;
 };
 
+/// A sink of diagnostics that does not hear of slow handlers: on a busy machine any may be one.
+template <class Sink>
+[[nodiscard]] pollux::diagnostic_sink unless_slow(Sink sink) {
+    return [sink = std::move(sink)](const pollux::diagnostic& what) mutable {
+        if (what.kind != pollux::diagnostic_kind::slow_handler) {
+            sink(what);
+        }
+    };
+}
+
 /// Turns until the condition holds; false when it does not within 20 s.
 template <class Condition>
 bool run_until(pollux::reactor& loop, Condition condition) {
