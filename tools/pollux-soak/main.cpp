@@ -108,6 +108,7 @@ int main(int argc, char** argv) {
         CLI::App app(about + "\nExit status: 0; 1 if a run has found a fault.\n", program);
         app.add_option("scenario", chosen, "one of them; all when left out");
         app.add_option("--time", time, "of each scenario, shared out among the mechanisms (10s, 5m, 1h)")
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
             ->check(command_line::duration(std::chrono::milliseconds(100)))
             ->capture_default_str();
         app.add_option("--mechanism", mechanism, "only this one")->check(command_line::mechanism());
