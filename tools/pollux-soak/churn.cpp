@@ -226,7 +226,11 @@ report churn(const task& what) {
     const scratch folder;
     reactor loop(what.mechanism);
     loop.on_diagnostic([](const diagnostic&) {}); // a busy machine makes slow handlers
+    // Memory of its own must not grow: when it is full, every second point goes.
+    constexpr std::size_t most_rests = 4096;
     std::vector<rest_point> rests;
+    rests.reserve(most_rests);
+    std::uint32_t rounds_per_rest = 1;
     const auto begin = clock::now();
     std::uint64_t steps = 0;
     std::uint64_t fired = 0;
@@ -243,7 +247,14 @@ report churn(const task& what) {
         static_cast<void>(loop.run_for(20s)); // what lingers ends by itself; then nothing keeps it
         std::filesystem::remove_all(folder.path());
         std::filesystem::create_directory(folder.path());
-        rests.push_back({heap_in_use(), resident(), open_descriptors(), clock::now()});
+        if (round % rounds_per_rest == 0) {
+            if (rests.size() == most_rests) {
+                std::size_t place = 0;
+                std::erase_if(rests, [&](const rest_point&) { return place++ % 2 == 1; });
+                rounds_per_rest *= 2;
+            }
+            rests.push_back({heap_in_use(), resident(), open_descriptors(), clock::now()});
+        }
         show(what, std::to_string(round) + " rounds, " + std::to_string(rests.back().memory / 1024) + " KiB resident");
     }
 
