@@ -6,7 +6,7 @@
 #include <pollux/core/time.hpp>
 #include <pollux/core/unique_fd.hpp>
 
-#include "lib/sys/sys.hpp"
+#include "lib/sys/wait.hpp"
 
 #include <array>
 #include <cerrno>
@@ -110,7 +110,7 @@ std::string flags_to_string(std::uint64_t bits, std::span<const flag_name> names
 clock::time_point clock::now() noexcept {
     ::timespec now; // NOLINT(cppcoreguidelines-pro-type-member-init): written by the call, which cannot fail
     sys::clock_gettime(CLOCK_MONOTONIC, &now);
-    return time_point(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
+    return sys::to_time_point(now);
 }
 
 time_source::~time_source() = default;

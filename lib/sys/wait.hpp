@@ -32,6 +32,10 @@ namespace pollux::inline POLLUX_ABI::sys {
     return &space;
 }
 
+[[nodiscard]] inline clock::time_point to_time_point(const ::timespec& time) noexcept {
+    return clock::time_point(std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec));
+}
+
 /// For waits that count milliseconds in an int: rounded up, and cut to what fits; the wait is then repeated.
 [[nodiscard]] inline int to_milliseconds(clock::duration length) noexcept {
     const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(length).count();
@@ -47,10 +51,10 @@ inline void run_hook(interrupt_hook& hook) {
 // What follows a first attempt that began at `begin` and reported no event. Apart, so that a wait for something that is
 // ready does not pay for it.
 template <class Attempt>
-[[gnu::noinline]] int attempt_again(int count, timeout limit, clock::time_point begin, interrupt_hook& hook,
+[[gnu::noinline]] int attempt_again(int count, timeout limit, const ::timespec& begin, interrupt_hook& hook,
                                     Attempt attempt) {
     static constexpr auto none = clock::duration::zero();
-    const auto deadline = saturated_add(begin, limit.length());
+    const auto deadline = saturated_add(to_time_point(begin), limit.length());
     while (count == 0 || (count < 0 && errno == EINTR)) {
         if (count < 0) {
             run_hook(hook);
@@ -77,13 +81,15 @@ template <class Attempt>
 /// other than EINTR, or time is up. An attempt may wait for less than it was told. Returns the attempt's count or -1.
 /// `attempt` is copied: captures by value keep them in registers.
 template <class Attempt>
-int wait_until_done(timeout limit, interrupt_hook& hook, Attempt attempt) {
+[[gnu::always_inline]] inline int wait_until_done(timeout limit, interrupt_hook& hook, Attempt attempt) {
     static constexpr auto none = clock::duration::zero();
     if (limit.forever() || limit.length() <= none) {
         const int count = limit.forever() ? attempt(nullptr) : attempt(&none);
-        return count > 0 ? count : attempt_again(count, limit, {}, hook, attempt);
+        static constexpr ::timespec unused{};
+        return count > 0 ? count : attempt_again(count, limit, unused, hook, attempt);
     }
-    const auto begin = clock::now();
+    ::timespec begin; // NOLINT(cppcoreguidelines-pro-type-member-init): written by the call, which cannot fail
+    sys::clock_gettime(CLOCK_MONOTONIC, &begin); // a time point only if needed: that is a multiplication
     const auto left = limit.length();
     const int count = attempt(&left);
     return count > 0 ? count : attempt_again(count, limit, begin, hook, attempt);
