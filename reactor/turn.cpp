@@ -110,11 +110,9 @@ run_status core::run_once(timeout limit) {
     if (take_stop()) {
         return run_status::stopped;
     }
-    if (!has_work()) {
-        return run_status::out_of_work;
-    }
-    turn(limit);
-    return take_stop() ? run_status::stopped : run_status::turned;
+    const bool worth_it = has_work();
+    turn(limit); // in any case: what makes fd() readable has to be taken, or a foreign loop spins
+    return take_stop() ? run_status::stopped : worth_it ? run_status::turned : run_status::out_of_work;
 }
 
 bool core::turn(timeout limit) {

@@ -32,9 +32,10 @@ short to_poll(interest wanted) {
     return static_cast<short>(events);
 }
 
-// One turn of the foreign loop. Without a deadline it waits for ever: a wake-up that is lost hangs it.
-void foreign_turn(pollux::reactor& loop, bool by_fd) {
-    std::vector<::pollfd> entries;
+// One turn of the foreign loop, whose own descriptor and deadline may be given. Without a deadline it waits for ever: a
+// wake-up that is lost hangs it.
+void foreign_turn(pollux::reactor& loop, bool by_fd, clock::time_point deadline, int own = -1) {
+    std::vector<::pollfd> entries{{own, POLLIN, 0}};
     if (by_fd) {
         entries.push_back({loop.fd(), POLLIN, 0});
     } else {
@@ -42,7 +43,6 @@ void foreign_turn(pollux::reactor& loop, bool by_fd) {
             entries.push_back({each.fd, to_poll(each.interest), 0});
         }
     }
-    const auto deadline = loop.next_deadline();
     int limit = -1;
     if (deadline != clock::time_point::max()) {
         const auto left =
@@ -51,6 +51,9 @@ void foreign_turn(pollux::reactor& loop, bool by_fd) {
     }
     ::poll(entries.data(), static_cast<::nfds_t>(entries.size()), limit);
     static_cast<void>(loop.step());
+}
+void foreign_turn(pollux::reactor& loop, bool by_fd) {
+    foreign_turn(loop, by_fd, loop.next_deadline());
 }
 
 } // namespace
@@ -182,6 +185,84 @@ TEST_CASE("posts, wake and stop from another thread reach a reactor in a foreign
             CHECK(::poll(&entry, 1, 0) == 0);
         }
     }
+}
+
+TEST_CASE("step() takes what woke the foreign loop even when nothing is registered", "[reactor][embedding][threads]") {
+    EACH_MECHANISM(kind);
+    pollux::reactor loop(kind);
+    loop.on_diagnostic([](const pollux::diagnostic&) {});
+    const auto readable = [&] {
+        std::vector<::pollfd> entries;
+        if (has_fd(kind)) {
+            entries.push_back({loop.fd(), POLLIN, 0});
+        } else {
+            for (const auto& each : loop.interests()) {
+                entries.push_back({each.fd, to_poll(each.interest), 0});
+            }
+        }
+        return ::poll(entries.data(), static_cast<::nfds_t>(entries.size()), 0) > 0;
+    };
+    static_cast<void>(loop.step());
+    std::thread other([&] { loop.wake(); });
+    other.join();
+    CHECK(readable());
+    static_cast<void>(loop.step());
+    CHECK_FALSE(readable());
+    // A descriptor that is closed before its registration has ended; its file, which is ready, lives on.
+    test::pipe_pair pipe;
+    const test::owned_fd kept(test::must(::dup(pipe.reader.get()), "dup"));
+    auto watch = loop.watch(pipe.reader, interest::readable, [] {});
+    pipe.reader.close();
+    watch.reset();
+    pipe.writer.write("x");
+    CHECK(loop.step() == run_status::out_of_work);
+    CHECK_FALSE(readable());
+}
+
+TEST_CASE("a hand-written loop has work of its own beside, and sleeps when there is none", "[reactor][embedding]") {
+    EACH_MECHANISM(kind);
+    const bool by_fd = GENERATE(false, true);
+    if (by_fd && !has_fd(kind)) {
+        return;
+    }
+    pollux::reactor loop(kind);
+    const test::socket_pair ours;
+    const test::socket_pair theirs;
+    const auto start = clock::now();
+    auto foreign_due = start + 3ms; // the foreign loop's own timer, every 3 ms until 40 ms are over
+    int reads = 0;
+    int foreign_reads = 0;
+    int ticks = 0;
+    const auto read = loop.watch(ours.a, interest::readable, [&] {
+        static_cast<void>(ours.a.read());
+        ++reads;
+        theirs.b.write("x");
+    });
+    auto tick = loop.every(2ms, [&] { ++ticks; });
+    const auto end = loop.at(start + 340ms, [] {});
+    std::uint64_t turns = 0;
+    while (end.active()) {
+        const bool quiet = foreign_due > start + 40ms && ticks >= 10;
+        if (quiet && tick.active()) {
+            tick.reset();
+            turns = loop.counters().turns;
+        }
+        const auto next = quiet ? loop.next_deadline() : std::min(foreign_due, loop.next_deadline());
+        foreign_turn(loop, by_fd, next, theirs.a.get());
+        if (!quiet && clock::now() >= foreign_due) {
+            foreign_due += 3ms;
+            ours.b.write("x");
+        }
+        ::pollfd own{theirs.a.get(), POLLIN, 0};
+        if (::poll(&own, 1, 0) > 0) {
+            static_cast<void>(theirs.a.read());
+            ++foreign_reads;
+        }
+    }
+    CHECK(ticks >= 10);
+    CHECK(reads >= 5);
+    CHECK(foreign_reads >= 5);
+    CHECK(loop.counters().turns - turns <= 8); // in some 300 ms
 }
 
 TEST_CASE("next_deadline(): never late, now when work is waiting, max when only I/O can come", "[reactor][embedding]") {

@@ -8,13 +8,14 @@ The samples that are made to be read do what they say; those on one mechanism sa
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 
-from programs import LIMIT, Server, Tally, connect, echoes, ends, environment, noise, run, wait_until
+from programs import LIMIT, Server, Tally, connect, echoes, ends, environment, noise, read_exactly, run, wait_until
 
 MIB = 1 << 20
 MOST_LINES = 40
@@ -226,6 +227,91 @@ def watch_files(tally, program):
             tally.check("watch-files: ends with its input", watch.end()[1:] == ("", 0))
 
 
+def timer(tally, program):
+    refuses(tally, program, [], ["soon"], ["0"], ["-1"], ["1", "2"])
+    with Talk(program, "2.5") as clock:
+        tally.check("timer: ticks", clock.prints(r"^tick, 1\.[345] s left\n"), clock.text)
+        clock.say("\n")
+        tally.check("timer: what is left", clock.prints(r"^[01]\.\d s left\n"), clock.text)
+        clock.process.stdin.close()
+        clock.process.stdin = None
+        tally.check("timer: rings, though nobody asks any more", clock.prints(r"tick, .*\n(.*\n)*ring\n"), clock.text)
+        tally.check("timer: ends", clock.end() == ("", "", 0))
+    with Talk(program, "1.5") as clock:
+        clock.say("+\n")
+        tally.check("timer: ten seconds more", clock.prints(r"^1[01]\.\d s left\n"), clock.text)
+
+
+def signals(tally, program):
+    refuses(tally, program, [], ["one", "two"])
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder, "file")
+        file.write_text("first\n", encoding="ascii")
+        with Talk(program, file) as server:
+            tally.check("signals: starts", server.prints(rf"configured: first\nprocess {server.process.pid}\n"))
+            file.write_text("second\n", encoding="ascii")
+            server.process.send_signal(signal.SIGHUP)
+            tally.check("signals: SIGHUP", server.prints(r"^configured: second\n"), server.text)
+            server.process.send_signal(signal.SIGUSR1)
+            tally.check("signals: SIGUSR1", server.prints(r"^work done: \d+\n"), server.text)
+            server.process.send_signal(signal.SIGTERM)
+            tally.check("signals: SIGTERM", server.prints(rf"^signal 15 from process {os.getpid()}: in a second\n"),
+                        server.text)
+            server.process.send_signal(signal.SIGINT)
+            tally.check("signals: and a second one", server.prints(r"signal 2 .*: at once\nended after \d+\n"),
+                        server.text)
+            tally.check("signals: ends", server.end() == ("", "", 0))
+        with Talk(program, file) as server:
+            server.prints(r"process")
+            server.process.send_signal(signal.SIGTERM)
+            tally.check("signals: one is enough", server.prints(r"in a second\nended after \d+\n"), server.text)
+
+
+def embed_glib(tally, program):
+    refuses(tally, program, [])
+    done = run(program, "nowhere")
+    tally.check("embed-glib: no such address", done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr)
+    with Server("sh", "-c", 'exec "$0" 127.0.0.1:0', program, "--", default=()) as server:
+        converse(tally, "embed-glib", server.address)
+        held = connect(server.address)
+        tally.check("embed-glib: GLib's timer shows what pollux has counted",
+                    echoes(held) and re.match(r"\d+ peers, \d{7,} bytes\n", server.process.stdout.readline()))
+        tally.check("embed-glib: a signal ends GLib's loop", server.end() == 0, server.stderr())
+
+
+def redis_get(tally, program):
+    refuses(tally, program, [], ["localhost"])
+    done = run(program, "/nowhere/socket", "key")
+    tally.check("redis-get: nobody there", done.returncode == 1 and "No such file" in done.stderr, done.stderr)
+    done = run(program, f"127.0.0.1:{free_port()}", "key")
+    tally.check("redis-get: refused", done.returncode == 1 and "refused" in done.stderr, done.stderr)
+    if shutil.which("redis-server") is None:
+        tally.skip("redis-get: with a server", "redis-server is not installed")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path, port = pathlib.Path(folder, "socket"), free_port()
+        with subprocess.Popen(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--unixsocket", str(path), "--save", "",
+                               "--dir", folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+            try:
+                tally.check("redis-get: there is a server", wait_until(path.exists) and wait_until(lambda: listens(port)))
+                with connect(f"127.0.0.1:{port}") as line:
+                    line.sendall(b"SET color blue\r\nSET size large\r\n")
+                    tally.check("redis-get: which has keys", read_exactly(line, 10) == b"+OK\r\n+OK\r\n")
+                for where in (path, f"127.0.0.1:{port}"):
+                    done = run(program, where, "color", "size")
+                    tally.check("redis-get: values", done.returncode == 0 and done.stdout == "color: blue\nsize: large\n",
+                                (done.stdout, done.stderr))
+                done = run(program, path, "color", "taste")
+                tally.check("redis-get: what is not there", done.returncode == 1 and done.stdout ==
+                            "color: blue\ntaste is not there\n", (done.stdout, done.stderr))
+                server.send_signal(signal.SIGSTOP)
+                done = run(program, path, "color")
+                tally.check("redis-get: a server that is silent", done.returncode == 1 and "does not reply" in done.stderr,
+                            done.stderr)
+            finally:
+                server.kill()
+
+
 def main():
     sources, *paths = map(pathlib.Path, sys.argv[1:])
     tally = Tally("samples")
@@ -233,18 +319,19 @@ def main():
     for mechanism in MECHANISMS:
         lines = len((sources / f"with-{mechanism}.cpp").read_text(encoding="utf-8").splitlines())
         tally.check(f"with-{mechanism}.cpp has at most {MOST_LINES} lines", lines <= MOST_LINES, f"it has {lines}")
-    for name in ("run-children", "watch-files"):
+    for name in ("embed-glib", "redis-get", "run-children", "signals", "timer", "watch-files"):
         lines = len((sources / f"{name}.cpp").read_text(encoding="utf-8").splitlines())
         tally.check(f"{name}.cpp has at most {MOST_LINES_ON_REACTOR} lines", lines <= MOST_LINES_ON_REACTOR,
                     f"it has {lines}")
     tests = {"echo-minimal": echo_minimal, "echo-epoll": echo_epoll, "with-select": with_select, "with-poll": with_poll,
              "with-epoll": with_epoll, "with-kqueue": with_kqueue, "with-devpoll": with_devpoll, "run-children": run_children,
-             "watch-files": watch_files}
+             "watch-files": watch_files, "timer": timer, "signals": signals, "embed-glib": embed_glib,
+             "redis-get": redis_get}
     for name, test in tests.items():
         if name in programs:
             test(tally, programs[name])
         else:
-            tally.skip(name, "this build has no such program: the system lacks the mechanism")
+            tally.skip(name, "this build has no such program: the system lacks the mechanism or the library")
     tally.close()
 
 

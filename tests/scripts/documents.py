@@ -28,7 +28,7 @@ NAMES = """select.select select.poll select.devpoll select.epoll select.kqueue s
 
 def compile_snippet(compiler, root, headers, snippet):
     includes = "".join(f"#include <{path.relative_to(root / 'include').as_posix()}>\n"
-                       for path in sorted((root / "include").rglob("*.hpp")))
+                       for path in sorted((root / "include").rglob("*.hpp")) if path.parent.name != "adapters")
     source = (f"{includes}#include <array>\n#include <vector>\nusing namespace std::chrono_literals;\n"
               "template <class... T> void use(T&&...) {}\nvoid snippet(int fd, int other);\n"
               f"void snippet([[maybe_unused]] int fd, [[maybe_unused]] int other) {{\n{snippet}}}\n")
