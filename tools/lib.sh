@@ -199,9 +199,11 @@ sanitized() {
 
 # The builds that CI and check-full share. Sanitizers need undefined symbols in shared libraries (b_lundef) and tests
 # run several times slower (--timeout-multiplier).
+# Reports need lines and names; all that a debugger could use takes half of the compilers' time.
+line_tables=-Dcpp_args=-g1
 # shellcheck disable=SC2054 # the comma is meson's
-asan_options=(--buildtype=debug -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false -Dwerror=true)
-tsan_options=(--buildtype=debug -Doptimization=0 -Dsamples=false -Dtools=false -Db_sanitize=thread -Db_lundef=false -Dwerror=true)
+asan_options=(--buildtype=debug "$line_tables" -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false -Dwerror=true)
+tsan_options=(--buildtype=debug "$line_tables" -Doptimization=0 -Dsamples=false -Dtools=false -Db_sanitize=thread -Db_lundef=false -Dwerror=true)
 
 with_gcc() { CXX=${POLLUX_GCC:-g++} "$@"; }
 with_clang() { CXX=${POLLUX_CLANG:-clang++} "$@"; }
