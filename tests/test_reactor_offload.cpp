@@ -32,7 +32,7 @@ class held_pool {
 public:
     explicit held_pool(pollux::mechanism kind, std::size_t queue_limit = 1024)
         : pool({1, queue_limit, "held"}),
-          loop({kind, nullptr, pollux::signal_source::automatic, &pool}) {
+          loop({.mechanism = kind, .pool = &pool}) {
         holder_ = loop.offload(
             [this] {
                 begun_.count_down();
@@ -206,7 +206,7 @@ TEST_CASE("20,000 offloads, a third of them cancelled at any time: each called o
     EACH_MECHANISM(kind);
     const std::size_t count = test::slow_build() ? 2000 : 20000;
     pollux::thread_pool pool({3, count, "load"});
-    pollux::reactor loop({kind, nullptr, pollux::signal_source::automatic, &pool});
+    pollux::reactor loop({.mechanism = kind, .pool = &pool});
     struct one {
         pollux::registration held;
         std::atomic<int> worked{0};
@@ -264,7 +264,7 @@ TEST_CASE("reactors in several threads share a pool, and each gets its own resul
     std::vector<std::thread> threads;
     for (int i = 0; i < 3; ++i) {
         threads.emplace_back([&] {
-            pollux::reactor loop({kind, nullptr, pollux::signal_source::automatic, &pool});
+            pollux::reactor loop({.mechanism = kind, .pool = &pool});
             const auto own = std::this_thread::get_id();
             int calls = 0;
             for (int piece = 0; piece < 200; ++piece) {
