@@ -43,6 +43,12 @@ inline constexpr bool queue_is_pollable = false;
 #else
 inline constexpr bool queue_is_pollable = true;
 #endif
+/// The tests' emulation, behind libkqueue's header, tells of signals alone.
+#ifdef POLLUX_SEAM
+inline constexpr bool queue_tells_of_signals = true;
+#else
+inline constexpr bool queue_tells_of_signals = queue_is_pollable;
+#endif
 
 /// Members that we do not know (FreeBSD's ext) are zero; `udata` is a pointer on most systems, a number on NetBSD before 10.
 [[nodiscard]] inline struct ::kevent to_native(const pollux::kevent& from) noexcept {

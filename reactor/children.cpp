@@ -106,6 +106,7 @@ void children::wait_by_signal(child& of) {
         }
         head.callable = callback<void(const signal_info&)>([this] { look_ = true; });
         signal_handler_ = index;
+        owner_.signals.look_at_threads(index);
         // Whoever ended before the signal was ours will not be told again.
         look_ = true;
         owner_.box->notify();

@@ -252,7 +252,9 @@ signal_registration core::on_signal(int number, callback<void(const signal_info&
         throw;
     }
     slots.head(index).callable = std::move(handler);
-    return make_registration<signal_registration>(index);
+    auto made = make_registration<signal_registration>(index);
+    signals.look_at_threads(index);
+    return made;
 }
 
 hook_registration core::add_hook(hook_point point, callback<void()> handler, source_location where) {

@@ -28,6 +28,9 @@ words words_of(diagnostic_kind kind) noexcept {
         return {"a handler kept the loop waiting", "give long work to offload()"};
     case diagnostic_kind::files_unwatched:
         return {"a new directory cannot be watched for changes", "raise fs.inotify.max_user_watches"};
+    case diagnostic_kind::signal_unblocked:
+        return {"a thread has a signal unblocked that the loop waits for",
+                "register before starting threads, or block the signal in them"};
     }
     return {"unknown diagnostic", nullptr};
 }
@@ -39,6 +42,10 @@ std::string to_string(const diagnostic& what) {
     std::string line = text;
     if (what.fd >= 0) {
         line += ": fd " + std::to_string(what.fd);
+    }
+    if (what.kind == diagnostic_kind::signal_unblocked) {
+        line += ": signal " + std::to_string(what.signal) + " in thread " + std::to_string(what.thread) + " (" +
+                what.thread_name + ")";
     }
     if (what.error) {
         line += ": " + what.error.message();

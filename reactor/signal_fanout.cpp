@@ -35,6 +35,22 @@ void signal_fanout::add(slot_index index) {
     ++living_;
 }
 
+void signal_fanout::look_at_threads(slot_index index) noexcept {
+    if (source_ != signal_source::signalfd) {
+        return; // a handler runs in whichever thread
+    }
+    const slot& head = owner_.slots.head(index);
+    diagnostic told;
+    told.kind = diagnostic_kind::signal_unblocked;
+    told.where = source_location::current(head.file, head.line);
+    told.signal = head.as.signal.number;
+    for (auto& thread : signal_hub::unblocked_threads(told.signal)) {
+        told.thread = thread.id;
+        told.thread_name = std::move(thread.name);
+        owner_.report(told);
+    }
+}
+
 void signal_fanout::remove(slot_index index) noexcept {
     const auto gone = std::ranges::find_if(
         handlers_, [index](const handler& each) { return each.token != 0 && each.index == index; });

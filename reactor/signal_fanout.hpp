@@ -23,6 +23,8 @@ public:
 
     /// Subscribes a signal slot, whose number is set. Errors: as reactor::on_signal; then nothing has changed.
     void add(slot_index index);
+    /// Tells on_diagnostic() of threads that would take the slot's signal.
+    void look_at_threads(slot_index index) noexcept;
     /// Undoes add() for a slot that has been retired.
     void remove(slot_index index) noexcept;
 

@@ -8,6 +8,7 @@
 #include "lib/core/forks.hpp"
 #include "lib/sys/dialect.hpp"
 #include "reactor/mailbox.hpp"
+#include "reactor/signal_queue.hpp"
 
 #include <algorithm>
 #include <array>
@@ -16,6 +17,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -34,7 +36,8 @@ struct subscriber {
 struct signal_state {
     std::vector<subscriber> subscribers;
     signal_source source = signal_source::automatic; // while there are subscribers
-    struct ::sigaction old {};                       // self_pipe: to restore
+    struct ::sigaction old {};                       // to restore; not with signalfd
+    std::vector<int> told;                           // threads that had it unblocked when somebody last looked
 };
 
 struct hub {
@@ -43,6 +46,7 @@ struct hub {
     unique_fd signalfd;
     unique_fd pipe_read;
     unique_fd pipe_write;
+    signal_queue queue;
     process_mark made_in; // the descriptors
 };
 
@@ -60,10 +64,11 @@ hub& instance() {
     return *the_hub;
 }
 
-// For the handler, which may touch nothing but these.
+// For the handlers, which may touch nothing but these.
 std::atomic<int> handler_pipe{-1};
 std::atomic<::pid_t> handler_process{0};           // whose pipe that is
-std::array<std::atomic<bool>, signals> overflowed; // the pipe was full: deliver once more, without details
+std::atomic<::pid_t> queue_process{0};             // whose queue counts
+std::array<std::atomic<bool>, signals> overflowed; // nobody has it on record: deliver once more, without details
 
 ::sigset_t set_of(int number) {
     ::sigset_t set;
@@ -131,6 +136,14 @@ void on_signal_delivered(int number, ::siginfo_t* info, void*) {
     errno = saved;
 }
 
+// The queue counts signals before they are delivered. SIG_IGN would make it lose children's ends on some systems, and them
+// their statuses.
+void on_signal_counted(int number) {
+    if (sys::getpid() != queue_process.load()) { // a fork's child has no queue yet
+        overflowed[static_cast<std::size_t>(number)].store(true);
+    }
+}
+
 #ifdef __linux__
 void update_signalfd(hub& all) {
     ::sigset_t set;
@@ -169,16 +182,50 @@ void open_pipe(hub& all) {
     handler_process.store(sys::getpid());
 }
 
+void open_queue(hub& all) {
+    if (all.queue.is_open()) {
+        return;
+    }
+    if (!signal_queue::usable) {
+        throw_error(errc::not_supported, "signal_source::kqueue; use another one");
+    }
+    const auto counts = [&all](std::size_t number) {
+        return !all.states[number].subscribers.empty() && all.states[number].source == signal_source::kqueue;
+    };
+    try {
+        static_cast<void>(all.queue.fd());
+        for (std::size_t number = 1; number < signals; ++number) {
+            if (counts(number)) {
+                all.queue.add(static_cast<int>(number));
+            }
+        }
+    } catch (...) {
+        all.queue.close();
+        throw;
+    }
+    queue_process.store(sys::getpid());
+    for (std::size_t number = 1; number < signals; ++number) {
+        if (counts(number) && overflowed[number].exchange(false)) {
+            sys::kill(sys::getpid(), static_cast<int>(number)); // once more, so that it is counted
+        }
+    }
+}
+
 // In a fork's child: to read from the parent's descriptors would take its signals, and to change its signalfd those that it
 // waits for. What fails here fails again in fd(), which says so.
 void make_own(hub& all) noexcept {
     const bool had_pipe = static_cast<bool>(all.pipe_write);
     const bool had_signalfd = static_cast<bool>(all.signalfd);
+    const bool had_queue = all.queue.is_open();
     all.made_in.renew();
     all.pipe_read.reset();
     all.pipe_write.reset();
     all.signalfd.reset();
+    all.queue.close();
     try {
+        if (had_queue) {
+            open_queue(all);
+        }
         if (had_pipe) {
             open_pipe(all);
             const signal_info look_at_overflowed;
@@ -206,21 +253,42 @@ private:
 };
 
 void install_handler(hub& all, int number) {
-    open_pipe(all);
     struct ::sigaction action {};
-    action.sa_sigaction = &on_signal_delivered;
-    action.sa_flags = SA_SIGINFO | SA_RESTART;
+    if (all.states[static_cast<std::size_t>(number)].source == signal_source::kqueue) {
+        action.sa_handler = &on_signal_counted;
+        action.sa_flags = SA_RESTART;
+    } else {
+        action.sa_sigaction = &on_signal_delivered;
+        action.sa_flags = SA_SIGINFO | SA_RESTART;
+    }
     sigfillset(&action.sa_mask);
     if (sys::sigaction(number, &action, &all.states[static_cast<std::size_t>(number)].old) != 0) {
         throw_errno("sigaction(" + std::to_string(number) + ")");
     }
 }
 
+void restore(hub& all, int number) noexcept {
+    sys::sigaction(number, &all.states[static_cast<std::size_t>(number)].old, nullptr);
+}
+
 // Under the hub's lock: the first subscriber of the process.
 void take_over(hub& all, int number, signal_source source) {
-    if (source == signal_source::self_pipe) {
+    switch (source) {
+    case signal_source::self_pipe:
+        open_pipe(all);
         install_handler(all, number);
-    } else {
+        break;
+    case signal_source::kqueue:
+        open_queue(all);
+        install_handler(all, number);
+        try {
+            all.queue.add(number);
+        } catch (...) {
+            restore(all, number);
+            throw;
+        }
+        break;
+    default:
         update_signalfd(all);
     }
 }
@@ -307,15 +375,39 @@ void collect_pipe(hub& all) {
     }
 }
 
+void collect_queue(hub& all) {
+    for (const auto& [number, times] : all.queue.take()) {
+        signal_info info;
+        info.number = number;
+        for (std::size_t i = 0; i < (sys::is_queued(number) ? times : 1); ++i) {
+            distribute(all, info);
+        }
+    }
+}
+
+void collect_from(hub& all, signal_source source) {
+    switch (source) {
+    case signal_source::self_pipe:
+        return collect_pipe(all);
+    case signal_source::kqueue:
+        return collect_queue(all);
+    default:
+        return collect_signalfd(all);
+    }
+}
+
 } // namespace
 
 namespace signal_hub {
 
 signal_source resolve(signal_source source) noexcept {
+    if (source != signal_source::automatic) {
+        return source;
+    }
 #ifdef __linux__
-    return source == signal_source::automatic ? signal_source::signalfd : source;
+    return signal_source::signalfd;
 #else
-    return source == signal_source::automatic ? signal_source::self_pipe : source;
+    return signal_queue::usable ? signal_source::kqueue : signal_source::self_pipe;
 #endif
 }
 
@@ -378,19 +470,28 @@ void unsubscribe(signal_inbox& inbox, int number, const std::shared_ptr<thread_s
         return;
     }
     if (state.source == signal_source::self_pipe) {
-        sys::sigaction(number, &state.old, nullptr);
+        restore(all, number);
         collect_pipe(all); // as above
+    } else if (state.source == signal_source::kqueue) {
+        all.queue.remove(number);
+        restore(all, number);
+        overflowed[static_cast<std::size_t>(number)].store(false);
     } else {
         try {
             update_signalfd(all);            // shrinking an existing signalfd's mask
         } catch (const std::system_error&) { // NOLINT(bugprone-empty-catch): it stays wider, and nobody is subscribed
         }
     }
-    const bool signalfd_used = std::ranges::any_of(all.states, [](const signal_state& other) {
-        return !other.subscribers.empty() && other.source == signal_source::signalfd;
-    });
-    if (!signalfd_used) {
+    const auto used = [&all](signal_source source) {
+        return std::ranges::any_of(all.states, [source](const signal_state& other) {
+            return !other.subscribers.empty() && other.source == source;
+        });
+    };
+    if (!used(signal_source::signalfd)) {
         all.signalfd.reset();
+    }
+    if (!used(signal_source::kqueue)) {
+        all.queue.close();
     }
     // The pipe stays for the life of the process: in another thread the handler may be about to write to it.
 }
@@ -405,25 +506,45 @@ void renew(int number, signal_source source, std::shared_ptr<thread_signals>& by
     }
 }
 
+std::vector<unblocked_thread> unblocked_threads(int number) noexcept {
+    auto found = threads_that_take(number);
+    try {
+        std::vector<int> all;
+        for (const auto& each : found) {
+            all.push_back(each.id);
+        }
+        const access locked;
+        auto& told = (*locked).states[static_cast<std::size_t>(number)].told;
+        std::erase_if(found,
+                      [&told](const unblocked_thread& each) { return std::ranges::find(told, each.id) != told.end(); });
+        told = std::move(all);
+    } catch (const std::bad_alloc&) {
+        found.clear();
+    }
+    return found;
+}
+
 int fd(signal_source source) {
     const access locked;
     auto& all = *locked;
-    if (source == signal_source::self_pipe) {
+    switch (source) {
+    case signal_source::self_pipe:
         open_pipe(all);
-    } else if (!all.signalfd) {
-        update_signalfd(all);
+        return all.pipe_read.get();
+    case signal_source::kqueue:
+        open_queue(all);
+        return all.queue.fd();
+    default:
+        if (!all.signalfd) {
+            update_signalfd(all);
+        }
+        return all.signalfd.get();
     }
-    return source == signal_source::signalfd ? all.signalfd.get() : all.pipe_read.get();
 }
 
 void collect(signal_source source) {
     const access locked;
-    auto& all = *locked;
-    if (source == signal_source::signalfd) {
-        collect_signalfd(all);
-    } else {
-        collect_pipe(all);
-    }
+    collect_from(*locked, source);
 }
 
 std::vector<signal_info> take(signal_inbox& inbox) {

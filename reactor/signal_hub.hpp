@@ -7,6 +7,8 @@
 
 #include <pollux/reactor/signal_info.hpp>
 
+#include "reactor/unblocked_threads.hpp"
+
 #include <memory>
 #include <vector>
 
@@ -27,6 +29,10 @@ namespace signal_hub {
 /// Errors: invalid_argument, errc::already_registered when it is taken by the other source, errc::not_supported.
 [[nodiscard]] std::shared_ptr<thread_signals> subscribe(signal_inbox& inbox, int number, signal_source source);
 void unsubscribe(signal_inbox& inbox, int number, const std::shared_ptr<thread_signals>& by) noexcept;
+
+/// Threads that do not block that signal, which a signalfd waits for; of each it tells once for each signal, unless the thread
+/// has blocked it in between and somebody has looked then.
+[[nodiscard]] std::vector<unblocked_thread> unblocked_threads(int number) noexcept;
 
 /// The descriptor that a reactor watches for that source. Errors: EMFILE and the like.
 [[nodiscard]] int fd(signal_source source);

@@ -5,7 +5,9 @@
 #include "support/loops.hpp"
 #include "support/seam.hpp"
 
+#include <atomic>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -86,6 +88,43 @@ TEST_CASE("a signal that cannot be taken over leaves everything as it was [F9] [
     ::raise(SIGUSR1);
     static_cast<void>(loop.step());
     CHECK(calls == 1);
+}
+
+TEST_CASE("a signal is taken though nobody can be asked what threads block [F4] [H6]", "[reactor][F4][H6][seam]") {
+    EACH_MECHANISM(kind);
+    std::atomic<bool> over{false};
+    std::thread other([&over] {
+        while (!over) {
+            std::this_thread::sleep_for(1ms);
+        }
+    });
+    int told = 0;
+    pollux::reactor loop({.mechanism = kind, .signals = signal_source::signalfd});
+    loop.on_diagnostic([&told](const pollux::diagnostic&) { ++told; });
+    const auto takes = [&loop] {
+        int calls = 0;
+        const auto handler = loop.on_signal(SIGUSR1, [&calls] { ++calls; });
+        ::raise(SIGUSR1);
+        static_cast<void>(loop.step());
+        CHECK(calls == 1);
+    };
+    {
+        SEAM_REPLACE(opendir, [](auto, const char*) -> ::DIR* {
+            errno = EMFILE;
+            return nullptr;
+        });
+        takes();
+    }
+    {
+        const seam::fault full = seam::fail<SEAM(open)>({.times = seam::always, .error = EMFILE});
+        takes();
+        CHECK(full.hits() > 1);
+    }
+    CHECK(told == 0);
+    takes();
+    CHECK(told == 1);
+    over = true;
+    other.join();
 }
 
 TEST_CASE("no system call without need: same interest, own posts, timers", "[reactor][seam]") {

@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The pollux authors
 //
 // The filters VNODE, PROC and SIGNAL: what happens to files and processes.
+#include "reactor/signal_queue.hpp"
 #include "support/fds.hpp"
 #include "support/kqueues.hpp"
 #include "support/signals.hpp"
@@ -318,6 +319,27 @@ TEST_CASE("kqueue signal: beside the handler, not in its place [CON-36]", "[kque
     CHECK(queue.apply(std::array{kevent{SIGUSR1, kq_filter::signal, kq_flag::remove}}).empty());
     // Removed, it is the handler's alone.
     CHECK(queue.control(no_changes, 4, 0ms).empty());
+}
+
+TEST_CASE("kqueue signal: the queue behind signal_source::kqueue counts, and forgets what is removed [F1]",
+          "[kqueue][F1]") {
+    const handler harmless([](int) {});
+    pollux::detail::signal_queue queue;
+    queue.add(SIGUSR1);
+    CHECK(queue.take().empty());
+    ::kill(::getpid(), SIGUSR1);
+    auto counted = queue.take();
+    for (const test::stopwatch since; counted.empty() && since.elapsed() < 5s; counted = queue.take()) {
+    }
+    REQUIRE(counted.size() == 1);
+    CHECK(counted[0].number == SIGUSR1);
+    CHECK(counted[0].times == 1);
+    CHECK(queue.take().empty());
+    queue.remove(SIGUSR1);
+    ::kill(::getpid(), SIGUSR1);
+    CHECK(queue.take().empty());
+    queue.close();
+    CHECK_FALSE(queue.is_open());
 }
 
 } // namespace kqueue_tests

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The pollux authors
 //
-// Signals in the loop, by both sources: delivered, merged as the kernel says, shared by all who ask, and everything as
+// Signals in the loop, by each source: delivered, merged as the kernel says, shared by all who ask, and everything as
 // it was before when the last one has gone.
 #include "support/census.hpp"
 #include "support/loops.hpp"
@@ -29,7 +29,8 @@ TEST_CASE("a signal is delivered in the first turn, wherever it comes: 1,000 tim
         int calls = 0;
         const auto handler = loop.on_signal(SIGUSR1, [&](const signal_info& info) {
             ++calls;
-            right += info.number == SIGUSR1 && info.pid == ::getpid() && info.uid == ::getuid() ? 1 : 0;
+            const bool by_us = info.pid == ::getpid() && info.uid == ::getuid();
+            right += info.number == SIGUSR1 && (by_us || source == signal_source::kqueue) ? 1 : 0; // it counts, no more
         });
         if (i % 2 == 0) {
             ::raise(SIGUSR1);
@@ -92,7 +93,7 @@ TEST_CASE("mask and disposition are as before when the last registration ends [F
                 CHECK(text == "");
             }
             held.clear();
-            if (source == signal_source::signalfd) {
+            if (source != signal_source::self_pipe) {
                 // Back before the reactors are; only their descriptors are left.
                 for (const auto& text : with_block.differences_from_now()) {
                     CHECK(text.find("descriptor") == 0);
@@ -196,4 +197,22 @@ TEST_CASE("what is no signal, or cannot be handled, is refused and changes nothi
         CHECK_ERROR(loop.on_signal(number, [] {}), std::errc::invalid_argument);
     }
     CHECK(loop.run() == run_status::out_of_work);
+}
+
+TEST_CASE("a source that this system lacks is refused by name", "[reactor]") {
+    EACH_MECHANISM(kind);
+    const auto tested = test::signal_sources();
+    for (const auto source : {signal_source::signalfd, signal_source::kqueue}) {
+        if (std::ranges::find(tested, source) != tested.end() ||
+            (source == signal_source::signalfd && test::on_linux)) {
+            continue;
+        }
+        const auto before = test::census::take();
+        {
+            pollux::reactor loop({kind, nullptr, source});
+            CHECK_ERROR(loop.on_signal(SIGUSR1, [] {}), errc::not_supported);
+            CHECK(loop.run() == run_status::out_of_work);
+        }
+        CHECK(before.differences_from_now().empty());
+    }
 }

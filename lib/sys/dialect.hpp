@@ -151,6 +151,15 @@ inline constexpr bool has_large_sets = false;
     return 0;
 }
 
+/// Whether each of several equal signals is kept (a real-time signal), or only that there were some.
+[[nodiscard]] inline bool is_queued([[maybe_unused]] int number) noexcept {
+#ifdef SIGRTMIN
+    return number >= SIGRTMIN && number <= SIGRTMAX;
+#else
+    return false;
+#endif
+}
+
 /// Takes a signal that is pending and blocked in this thread back.
 inline void discard_pending(int number) noexcept {
     ::sigset_t set;

@@ -5,6 +5,8 @@
 #include "lib/sys/sys.hpp"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <map>
@@ -12,6 +14,7 @@
 #include <utility>
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -52,6 +55,78 @@ all_queues& world() {
     return the_world;
 }
 
+// What the signal handler counts: it may touch nothing else.
+struct signal_counter {
+    std::atomic<int> queue{-1}; // its descriptor; -1: free
+    std::atomic<int> number{0};
+    std::atomic<int> count{0};
+};
+std::array<signal_counter, 256> counters;
+std::atomic<::pid_t> counting_process{0}; // a child has no queues
+std::array<std::atomic<void (*)(int)>, 65> plain_handlers;
+std::array<std::atomic<void (*)(int, ::siginfo_t*, void*)>, 65> full_handlers;
+std::array<void (*)(int), 65> foreign_handlers; // what was there before the library's
+
+signal_counter* counter_of(int queue, std::uintptr_t number) {
+    const auto found = std::ranges::find_if(counters, [&](const signal_counter& each) {
+        return each.queue == queue && static_cast<std::uintptr_t>(each.number) == number;
+    });
+    return found != counters.end() ? &*found : nullptr;
+}
+
+void count_signal(int number, ::siginfo_t* info, void* context) {
+    const int saved = errno;
+    if (counting_process == ::getpid()) {
+        for (auto& each : counters) {
+            if (const int queue = each.queue; queue >= 0 && each.number == number) {
+                ++each.count;
+                const std::uint64_t one = 1;
+                static_cast<void>(!::write(queue, &one, sizeof one));
+            }
+        }
+    }
+    errno = saved;
+    const auto place = static_cast<std::size_t>(number);
+    if (const auto plain = plain_handlers[place].load(); plain != nullptr) {
+        plain(number);
+    } else if (const auto full = full_handlers[place].load(); full != nullptr) {
+        full(number, info, context);
+    }
+}
+
+// The library's handlers run behind the counting one, and it sees its own when it asks.
+int handle(int number, const struct ::sigaction* action, struct ::sigaction* old) {
+    const auto place = static_cast<std::size_t>(number);
+    struct ::sigaction before {};
+    struct ::sigaction counting {};
+    const bool own = action != nullptr && action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN &&
+                     action->sa_handler != foreign_handlers[place];
+    const auto plain = plain_handlers[place].load();
+    const auto full = full_handlers[place].load();
+    if (own) {
+        counting = *action;
+        counting.sa_sigaction = &count_signal;
+        counting.sa_flags |= SA_SIGINFO;
+        const bool is_full = (action->sa_flags & SA_SIGINFO) != 0;
+        plain_handlers[place] = is_full ? nullptr : action->sa_handler;
+        full_handlers[place] = is_full ? action->sa_sigaction : nullptr;
+    }
+    const int result = world().kernel.sigaction(number, own ? &counting : action, &before);
+    if (own && before.sa_sigaction != &count_signal) {
+        foreign_handlers[place] = before.sa_handler;
+    }
+    if (old != nullptr) {
+        *old = before;
+        if (before.sa_sigaction == &count_signal && plain != nullptr) {
+            old->sa_handler = plain;
+            old->sa_flags &= ~SA_SIGINFO;
+        } else if (before.sa_sigaction == &count_signal) {
+            old->sa_sigaction = full;
+        }
+    }
+    return result;
+}
+
 int make_queue() {
     const int fd = ::eventfd(0, EFD_NONBLOCK);
     if (fd >= 0) {
@@ -66,6 +141,12 @@ int close_any(int fd) {
     {
         const std::lock_guard guard(world().lock);
         world().by_fd.erase(fd);
+        for (auto& each : counters) {
+            if (each.queue == fd && counting_process == ::getpid()) {
+                each.number = 0;
+                each.queue = -1;
+            }
+        }
     }
     return world().kernel.close(fd);
 }
@@ -77,7 +158,8 @@ bool same_file(const struct ::stat& a, const struct ::stat& b) {
 // A close removes the entries of the descriptor, without a word.
 bool is_closed(const entry& each) {
     struct ::stat now {};
-    return !each.planted && (::fstat(static_cast<int>(each.asked.ident), &now) != 0 || !same_file(now, each.file));
+    return !each.planted && each.asked.filter != EVFILT_SIGNAL &&
+           (::fstat(static_cast<int>(each.asked.ident), &now) != 0 || !same_file(now, each.file));
 }
 
 void forget_closed(queue& in) {
@@ -97,6 +179,10 @@ int refusal(queue& in, const native& change) {
     const auto known = find(in, change.ident, change.filter);
     if (known != in.entries.end() && known->planted) {
         return 0;
+    }
+    if (change.filter == EVFILT_SIGNAL) {
+        const bool known_here = known != in.entries.end() || (change.flags & EV_ADD) != 0;
+        return change.ident < 1 || change.ident > 64 ? EINVAL : known_here ? 0 : ENOENT;
     }
     if (change.filter != EVFILT_READ && change.filter != EVFILT_WRITE) {
         return EINVAL;
@@ -120,8 +206,31 @@ int refusal(queue& in, const native& change) {
     return 0;
 }
 
-void make(queue& in, const native& change) {
+// Starts, or ends, to count; a descriptor's number is enough of a name for a queue.
+void count_for(int fd, const native& change) {
+    auto* counter = counter_of(fd, change.ident);
+    if ((change.flags & EV_DELETE) != 0) {
+        counter->number = 0;
+        counter->queue = -1;
+    } else if (counter == nullptr) {
+        if (counting_process.exchange(::getpid()) != ::getpid()) {
+            for (auto& each : counters) {
+                each.number = 0; // the parent's
+                each.queue = -1;
+            }
+        }
+        counter = counter_of(-1, 0);
+        counter->number = static_cast<int>(change.ident);
+        counter->count = 0;
+        counter->queue = fd;
+    }
+}
+
+void make(int fd, queue& in, const native& change) {
     auto known = find(in, change.ident, change.filter);
+    if (change.filter == EVFILT_SIGNAL && (known == in.entries.end() || !known->planted)) {
+        count_for(fd, change);
+    }
     if ((change.flags & EV_DELETE) != 0) {
         in.entries.erase(known);
         return;
@@ -137,7 +246,7 @@ void make(queue& in, const native& change) {
 }
 
 // Makes changes in order and gives their answers. -1: there was no room for an errno, the rest is not made.
-int take_changes(queue& in, const native* changes, int number, native* out, int room) {
+int take_changes(int fd, queue& in, const native* changes, int number, native* out, int room) {
     auto& script = world().script;
     int used = 0;
     for (int i = 0; i < number; ++i) {
@@ -148,7 +257,7 @@ int take_changes(queue& in, const native* changes, int number, native* out, int 
         const auto told = script.judge ? script.judge(change) : verdict{};
         const int error = told.error != 0 ? told.error : refusal(in, change);
         if (error == 0) {
-            make(in, change);
+            make(fd, in, change);
         }
         world().changes.push_back({change, error});
         if (error == 0 && ((change.flags & EV_RECEIPT) == 0 || told.silent)) {
@@ -186,15 +295,19 @@ native seen(const entry& from, short bits) {
 std::vector<::pollfd> to_poll(const queue& in) {
     std::vector<::pollfd> files;
     for (const auto& each : in.entries) {
-        files.push_back(
-            {each.enabled && !each.planted ? static_cast<int>(each.asked.ident) : -1, poll_bits(each.asked), 0});
+        files.push_back({each.enabled && !each.planted && each.asked.filter != EVFILT_SIGNAL
+                             ? static_cast<int>(each.asked.ident)
+                             : -1,
+                         poll_bits(each.asked), 0});
     }
     return files;
 }
 
 // What is ready now; those reported go to the end, so a small room comes to everybody in turn.
-int collect(queue& in, native* out, int room) {
+int collect(int fd, queue& in, native* out, int room) {
     forget_closed(in);
+    std::uint64_t rung = 0;
+    static_cast<void>(!::read(fd, &rung, sizeof rung));
     auto files = to_poll(in);
     ::poll(files.data(), files.size(), 0);
     int used = 0;
@@ -202,6 +315,15 @@ int collect(queue& in, native* out, int room) {
     std::vector<entry> others;
     for (std::size_t i = 0; i < files.size(); ++i) {
         const auto& each = in.entries[i];
+        if (used < room && each.asked.filter == EVFILT_SIGNAL && !each.planted) {
+            if (const int count = counter_of(fd, each.asked.ident)->count.exchange(0); count > 0) {
+                out[used] = each.asked;
+                out[used].flags = EV_CLEAR;
+                out[used++].data = count;
+            }
+            others.push_back(each);
+            continue;
+        }
         if (used == room || (files[i].revents == 0 && !each.planted)) {
             others.push_back(each);
             continue;
@@ -217,8 +339,9 @@ int collect(queue& in, native* out, int room) {
 }
 
 // Sleeps until something may be ready: above 0. Else time is up, or -1 and errno.
-int sleep_for(const queue& in, const ::timespec* limit, std::chrono::steady_clock::time_point begin) {
+int sleep_for(int fd, const queue& in, const ::timespec* limit, std::chrono::steady_clock::time_point begin) {
     auto files = to_poll(in);
+    files.push_back({fd, POLLIN, 0}); // rung by signals
     ::timespec left{};
     if (limit != nullptr) {
         const auto whole = std::chrono::seconds(limit->tv_sec) + std::chrono::nanoseconds(limit->tv_nsec);
@@ -241,7 +364,7 @@ int answer(int fd, const native* changes, int number, native* out, int room, con
                 return -1;
             }
             if (first) {
-                answers = take_changes(found->second, changes, number, out, room);
+                answers = take_changes(fd, found->second, changes, number, out, room);
                 if (answers < 0 || (answers > 0 && !world().script.events_follow_answers)) {
                     return answers;
                 }
@@ -251,13 +374,13 @@ int answer(int fd, const native* changes, int number, native* out, int room, con
                     return -1;
                 }
             }
-            const int events = collect(found->second, out + answers, room - answers);
+            const int events = collect(fd, found->second, out + answers, room - answers);
             if (answers + events > 0 || room == 0) {
                 return answers + events;
             }
             now = found->second;
         }
-        if (const int slept = sleep_for(now, limit, begin); slept <= 0) {
+        if (const int slept = sleep_for(fd, now, limit, begin); slept <= 0) {
             return slept;
         }
     }
@@ -268,6 +391,7 @@ const bool installed = [] {
     calls().kqueue = &make_queue;
     calls().kevent = &answer;
     calls().close = &close_any;
+    calls().sigaction = &handle;
     return true;
 }();
 

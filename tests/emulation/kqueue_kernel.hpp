@@ -2,7 +2,8 @@
 // Copyright (c) 2026 The pollux authors
 //
 // kqueue(2) and kevent(2) for the seam build on a system without them: the table's entries lead here from the start of the
-// program. It keeps the BSDs' rules for EVFILT_READ and EVFILT_WRITE, and can be told to answer as other kernels do, or
+// program. It keeps the BSDs' rules for EVFILT_READ, EVFILT_WRITE and EVFILT_SIGNAL (of signals that the library has set a handler
+// for, since it counts in front of that), and can be told to answer as other kernels do, or
 // wrongly. What that proves and does not is in tests/README.md.
 #pragma once
 

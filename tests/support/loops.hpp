@@ -22,13 +22,22 @@
 /// Runs the rest of the case with each source of signals.
 #define EACH_SIGNAL_SOURCE(source) \
     const auto source = GENERATE(from_range(test::signal_sources())); \
-    INFO("signals: " << (source == pollux::signal_source::signalfd ? "signalfd" : "self_pipe"))
+    INFO("signals: " << test::name_of(source))
 
 namespace test {
 
+/// Those that the system has; over the emulated kqueue that one alone: the others are tested without it.
 [[nodiscard]] inline std::vector<pollux::signal_source> signal_sources() {
     using enum pollux::signal_source;
-    return on_linux ? std::vector{signalfd, self_pipe} : std::vector{self_pipe};
+#if POLLUX_HAS_KQUEUE && defined(POLLUX_SEAM)
+    return {kqueue};
+#else
+    return on_linux ? std::vector{signalfd, self_pipe} : std::vector{kqueue, self_pipe};
+#endif
+}
+[[nodiscard]] inline const char* name_of(pollux::signal_source source) {
+    using enum pollux::signal_source;
+    return source == signalfd ? "signalfd" : source == kqueue ? "EVFILT_SIGNAL" : "self-pipe";
 }
 
 /// For tests whose rounds hand the processor from thread to thread: on a busy machine they stop when time is up, and

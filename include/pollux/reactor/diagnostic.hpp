@@ -22,15 +22,21 @@ enum class diagnostic_kind : std::uint8_t {
     accept_failed,   ///< the listening socket itself is broken; the listener has stopped
     slow_handler,    ///< a handler took longer than reactor_options::handler_budget; told once for each place
     files_unwatched, ///< a new directory below one that on_change watches recursively cannot be watched
+    /// signal_source::signalfd: another thread has a signal unblocked that on_signal or on_exit has just asked for; what comes to that
+    /// thread takes its disposition, which mostly ends the process. Linux; told once for each thread and signal
+    signal_unblocked,
 };
 
 /// One thing that the environment did to the loop. Told once per episode, survived in any case.
 struct diagnostic {
     diagnostic_kind kind{};
     std::error_code error;
-    int fd = -1;            ///< the descriptor concerned, or -1
-    source_location where;  ///< where the registration concerned was made; line 0 when there is none
-    clock::duration took{}; ///< slow_handler: how long
+    int fd = -1;               ///< the descriptor concerned, or -1
+    source_location where;     ///< where the registration concerned was made; line 0 when there is none
+    clock::duration took{};    ///< slow_handler: how long
+    int signal = 0;            ///< signal_unblocked: which
+    int thread = 0;            ///< signal_unblocked: the kernel's number (gettid)
+    std::string thread_name{}; ///< signal_unblocked: as pthread_setname_np has set it
 };
 
 /// One line: what happened, to which descriptor, registered where, and what to do about it.

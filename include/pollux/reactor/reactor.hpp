@@ -116,8 +116,10 @@ public:
 
     /// Calls `handler` in the loop when the process gets that signal. Several handlers and reactors may ask for one signal.
     /// Register before threads are started: with signalfd the signal is blocked in this thread (restored when the last registration
-    /// of the thread ends), and a thread that has it unblocked would take it. Errors: invalid_argument for SIGKILL, SIGSTOP and
-    /// unknown numbers; errc::already_registered when another reactor takes it by another source.
+    /// of the thread ends), and a thread that has it unblocked would take it: on_diagnostic() is told of those that are there now.
+    /// With kqueue a handler that does nothing is set, and `handler` gets the number alone. Errors: invalid_argument for SIGKILL, SIGSTOP and
+    /// unknown numbers; errc::already_registered when another reactor takes it by another source; errc::not_supported for
+    /// a signal_source that this system lacks.
     signal_registration on_signal(int number, callback<void(const signal_info&)> handler,
                                   source_location where = source_location::current());
 

@@ -8,7 +8,7 @@
 
 namespace pollux::inline POLLUX_ABI {
 
-/// A signal that arrived: what siginfo_t says of it. Standard signals that arrive faster than the loop turns are merged by
+/// A signal that arrived: what siginfo_t says of it; with signal_source::kqueue the number alone. Standard signals that arrive faster than the loop turns are merged by
 /// the kernel: a handler runs at least once, not once each. Real-time signals are not merged.
 struct signal_info {
     int number = 0;
@@ -21,9 +21,10 @@ struct signal_info {
 
 /// How a reactor gets its signals.
 enum class signal_source : std::uint8_t {
-    automatic, ///< the system's best: signalfd on Linux
+    automatic, ///< the system's best: signalfd, kqueue, or else self_pipe
     signalfd,  ///< Linux: the signal is blocked in the registering thread and read from a descriptor
     self_pipe, ///< everywhere: a handler writes into a pipe that the loop watches
+    kqueue, ///< BSD, macOS: EVFILT_SIGNAL counts it, blocked or not; there are no details, nor real-time signals' values
 };
 
 } // namespace pollux::inline POLLUX_ABI
