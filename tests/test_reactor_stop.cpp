@@ -5,7 +5,9 @@
 #include "support/loops.hpp"
 #include "support/signals.hpp"
 
+#include <array>
 #include <atomic>
+#include <cstdint>
 #include <string>
 #include <thread>
 #include <vector>
@@ -110,6 +112,43 @@ TEST_CASE("stop() wakes a sleeping loop from another thread [G5]", "[reactor][G5
             }
         }
     }
+}
+
+TEST_CASE(
+    "a million posts from four threads while the loop starts and stops 1,000 times: none lost, none twice [G1] [G5]",
+    "[reactor][G1][G5][threads]") {
+    EACH_MECHANISM(kind);
+    constexpr std::size_t posters = 4;
+    constexpr std::uint32_t least_starts = 1000;
+    const std::uint32_t posts = test::under_valgrind() ? 5000 : 250'000;
+    pollux::reactor loop(kind);
+    std::array<std::uint32_t, posters> next{};
+    std::uint32_t wrong = 0;
+    std::atomic<std::uint32_t> starts = 0;
+    std::atomic<std::size_t> done = 0;
+    std::vector<std::thread> threads;
+    for (std::size_t who = 0; who < posters; ++who) {
+        threads.emplace_back([&, who] {
+            for (std::uint32_t i = 0; i < posts; ++i) {
+                while (i / (posts / least_starts) > starts) {
+                    std::this_thread::yield();
+                }
+                loop.post([&, who, i] { wrong += next[who]++ != i ? 1U : 0U; });
+            }
+            ++done;
+        });
+    }
+    while (done < posters || starts < least_starts) {
+        loop.post([&] { loop.stop(); });
+        CHECK(loop.run() == run_status::stopped);
+        ++starts;
+    }
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    CHECK(loop.run() == run_status::out_of_work);
+    CHECK(wrong == 0);
+    CHECK(next == std::array<std::uint32_t, posters>{posts, posts, posts, posts});
 }
 
 TEST_CASE("stop() during every phase of a turn ends it after the handler [G5]", "[reactor][G5]") {
