@@ -18,6 +18,10 @@ using pollux::callback;
 
 namespace {
 
+int seven() {
+    return 7;
+}
+
 /// Counts lives, so that a leak and a double destruction show.
 struct counted {
     static inline int alive = 0;
@@ -285,6 +289,8 @@ TEST_CASE("callback: empty ones say so", "[core][callback]") {
     callback<void()> null = nullptr;
     CHECK_FALSE(none);
     CHECK_FALSE(null);
+    callback<int()> plain(seven);
+    CHECK(plain() == 7);
     void (*no_function)() = nullptr;
     CHECK_FALSE(callback<void()>(no_function));
     CHECK_FALSE(callback<void()>(std::function<void()>()));

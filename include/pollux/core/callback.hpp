@@ -116,8 +116,9 @@ public:
     callback(std::nullptr_t) noexcept {} // NOLINT(google-explicit-constructor)
 
     template <class F>
-        // void: clang 14 tries it for a braced list
-        requires(!std::is_void_v<F> && !std::derived_from<std::remove_cvref_t<F>, callback> &&
+        // The first line: clang 14 tries void& for a braced list.
+        requires((std::is_object_v<std::remove_reference_t<F>> || std::is_invocable_v<F> ||
+                  std::is_invocable_v<F, Args...>)&&!std::derived_from<std::remove_cvref_t<F>, callback> &&
                  (takes_arguments<std::decay_t<F>> || leaves_arguments_out<std::decay_t<F>>))
     callback(F&& function) { // NOLINT(google-explicit-constructor,bugprone-forwarding-reference-overload)
         using stored = std::decay_t<F>;
