@@ -68,8 +68,8 @@ bool is_usable(reactor& loop) {
     loop.post([&] { ++calls; });
     pipe.writer.write("y");
     ::raise(SIGUSR1);
-    for (int turn = 0; turn < 20 && calls < 4; ++turn) {
-        static_cast<void>(loop.run_once(100ms));
+    for (int turn = 0; turn < 2000 && calls < 4; ++turn) {
+        static_cast<void>(loop.run_once(1ms));
     }
     return calls == 4;
 }

@@ -335,8 +335,8 @@ bool is_usable(world& w) {
     w.loop.post([&] { ++calls; });
     fresh.writer.write("y");
     ::raise(SIGUSR1);
-    for (int turn = 0; turn < 20 && (calls < 3 || signals < 1); ++turn) {
-        static_cast<void>(w.loop.run_once(100ms));
+    for (int turn = 0; turn < 2000 && (calls < 3 || signals < 1); ++turn) {
+        static_cast<void>(w.loop.run_once(1ms));
     }
     w.turns(2);
     return calls == 3 && signals == 1;
