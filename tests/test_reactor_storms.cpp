@@ -193,7 +193,10 @@ TEST_CASE("a storm of signals leaves I/O at least half of its turns [D6]", "[rea
         static_cast<void>(loop.run_once(5s));
     }
     calls = 0;
-    const double stormy = trips_per_turn(loop, trips);
+    double stormy = 0;
+    for (const test::stopwatch watch; calls == 0 && watch.elapsed() < 20s;) { // the storm may be out of the processor
+        stormy = trips_per_turn(loop, trips);
+    }
     over = true;
     storm.join();
     CHECK(calls > 0);
@@ -221,7 +224,10 @@ TEST_CASE("a storm of posts and wake-ups leaves I/O at least half of its turns [
         static_cast<void>(loop.run_once(5s));
     }
     const int before = run;
-    const double stormy = trips_per_turn(loop, trips);
+    double stormy = 0;
+    for (const test::stopwatch watch; run == before && watch.elapsed() < 20s;) { // as above
+        stormy = trips_per_turn(loop, trips);
+    }
     const int during = run - before;
     over = true;
     storm.join();
