@@ -277,7 +277,7 @@ TEST_CASE("a million timers, nine of ten cancelled in random order: 64 bytes eac
     CHECK(loop.run() == run_status::out_of_work);
 }
 
-TEST_CASE("an hour of everything: memory, descriptors and counts stay as they are [H7]", "[reactor][H7][slow][soak]") {
+TEST_CASE("everything again and again: memory, descriptors and counts stay as they are [H7]", "[reactor][H7][slow]") {
     EACH_MECHANISM(kind);
     EACH_SIGNAL_SOURCE(source);
     const auto length = test::full_or<std::chrono::nanoseconds>(450s, 1s); // times mechanisms and sources
