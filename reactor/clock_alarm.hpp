@@ -29,7 +29,7 @@ public:
 
 private:
     unique_fd fd_;
-    timer_clock of_;
+    [[maybe_unused]] timer_clock of_; // where nobody rings
 };
 
 } // namespace pollux::inline POLLUX_ABI::detail

@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <system_error>
 #include <vector>
 
 namespace pollux::inline POLLUX_ABI::detail {
@@ -63,6 +64,8 @@ bool would_block(int error) noexcept {
     return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
+constexpr unsigned waits_without_doubt = 256;
+
 class readiness_driver final : public driver {
 public:
     readiness_driver(core& owner, mechanism which, time_source* time)
@@ -84,9 +87,12 @@ public:
             limit = saturated_add(deadline, -now().time_since_epoch()).time_since_epoch();
         }
         const auto count = multiplexer_->wait(events_, limit);
-        const std::span<const multiplexer::event> seen(events_.data(), count);
+        const std::span<multiplexer::event> seen(events_.data(), count);
         if (tells_closed_) {
             forget_closed(seen);
+        } else if (--waits_until_doubt_ == 0) [[unlikely]] {
+            waits_until_doubt_ = waits_without_doubt;
+            doubt(seen);
         }
         return seen;
     }
@@ -168,6 +174,28 @@ private:
         }
     }
 
+    // epoll: a descriptor that was closed while a duplicate keeps its file open and ready would wake us for ever. Only the
+    // kernel can tell, by a change that changes nothing.
+    void doubt(std::span<multiplexer::event> seen) {
+        for (auto& event : seen) {
+            const auto index = owner_.slots.find(event.token);
+            if (multiplexer_->kind() != mechanism::epoll || index == no_slot || !owner_.slots.head(index).registered) {
+                continue;
+            }
+            slot& head = owner_.slots.head(index);
+            try {
+                multiplexer_->modify(head.fd, head.armed, event.token);
+            } catch (const std::system_error& error) {
+                const int why = error.code().value();
+                if (why == EBADF || why == ENOENT || why == EPERM) { // closed; the number used again; by a regular file
+                    forget(index);
+                    head.armed = interest::none;
+                    event.readiness = readiness::bad_descriptor;
+                }
+            }
+        }
+    }
+
     static readiness_driver& self(core& owner) noexcept { return static_cast<readiness_driver&>(*owner.driver); }
 
     void want(slot_index index, interest more) {
@@ -239,6 +267,7 @@ private:
     core& owner_;
     time_source* time_;
     std::unique_ptr<multiplexer> multiplexer_;
+    unsigned waits_until_doubt_ = waits_without_doubt;
     bool tells_closed_ = has(multiplexer_->supports(), feature::bad_descriptor);
     std::vector<multiplexer::event> events_;
     const stream_answers* answers_ = nullptr; // all streams of a process have the same

@@ -191,8 +191,8 @@ TEST_CASE("devpoll: remove, also of what is not there [DEV-11] [DEV-17]", "[devp
     CHECK_NOTHROW(set.remove(pipe.writer));
 }
 
-TEST_CASE("devpoll: limits [DEV-12] [DEV-13] [GEN-24] [GEN-27] [GEN-29]",
-          "[devpoll][DEV-12][DEV-13][GEN-24][GEN-27][GEN-29][threads]") {
+TEST_CASE("devpoll: limits [DEV-12] [DEV-13] [GEN-24] [GEN-27] [GEN-29] [B12]",
+          "[devpoll][DEV-12][DEV-13][GEN-24][GEN-27][GEN-29][threads][B12]") {
     const pipe_pair pipe;
     devpoll set;
     set.add(pipe.reader, poll_mask::in);
@@ -247,7 +247,7 @@ TEST_CASE("devpoll: changes are gathered [DEV-16]", "[devpoll][DEV-16]") {
     CHECK(emulation::device_counts().writes == before); // nothing to write, nothing written
 }
 
-TEST_CASE("devpoll: a refused record loses no other one, and is named [DEV-16]", "[devpoll][DEV-16]") {
+TEST_CASE("devpoll: a refused record loses no other one, and is named [DEV-16] [B12]", "[devpoll][DEV-16][B12]") {
     std::vector<pipe_pair> pipes(5);
     devpoll set;
     for (const auto& pipe : pipes) {
@@ -325,7 +325,8 @@ TEST_CASE("devpoll: a device that says too early that time is up is asked again 
     }
 }
 
-TEST_CASE("devpoll: closed while watched: NVAL each time, until removed [GEN-32] (B1)", "[devpoll][GEN-32][B1]") {
+TEST_CASE("devpoll: closed while watched: NVAL each time, until removed [GEN-32] (B1) [B12]",
+          "[devpoll][GEN-32][B1][B12]") {
     pipe_pair pipe;
     devpoll set;
     const int number = pipe.reader.get();

@@ -281,3 +281,33 @@ TEST_CASE("no descriptor for an alarm: at() says so, and leaves nothing [H6]", "
     const auto timer = loop.at(wall::now() - 1s, [] {});
     CHECK(loop.run() == run_status::out_of_work);
 }
+
+TEST_CASE("the wall clock jumps by an hour and by ten years: steady timers fire when due, to the nanosecond [E2]",
+          "[reactor][timers][E2][seam]") {
+    EACH_MECHANISM(kind);
+    seam::virtual_clock time;
+    std::int64_t ahead = 0;
+    SEAM_REPLACE(clock_gettime, [&ahead](auto& real, ::clockid_t id, ::timespec* out) {
+        const int result = real(id, out);
+        if (id == CLOCK_REALTIME) {
+            out->tv_sec += ahead;
+        }
+        return result;
+    });
+    pollux::reactor loop(kind);
+    constexpr std::int64_t hour = 3600;
+    constexpr std::int64_t years = 10 * 365 * 24 * hour;
+    for (const auto jump : {hour, -hour, years, -years}) {
+        const auto due = pollux::clock::now() + 200ms;
+        pollux::clock::time_point fired;
+        int ticks = 0;
+        const auto tick = loop.every(10ms, [&](std::uint64_t missed) { ticks += 1 + static_cast<int>(missed); });
+        const auto step = loop.after(100ms, [&] { ahead += jump; });
+        const auto timer = loop.at(due, [&] { fired = pollux::clock::now(); });
+        while (timer.active()) {
+            static_cast<void>(loop.run_once());
+        }
+        CHECK(fired == due);
+        CHECK((ticks == 19 || ticks == 20));
+    }
+}

@@ -44,8 +44,8 @@ int first_free() {
 
 } // namespace
 
-TEST_CASE("listener: out of descriptors it tells once, serves whom it has, and goes on by itself [C11]",
-          "[net][listener][C11]") {
+TEST_CASE("listener: out of descriptors it tells once, serves whom it has, and goes on by itself [C11] [P5]",
+          "[net][listener][C11][P5]") {
     EACH_MECHANISM(kind);
     pollux::reactor loop(kind);
     std::vector<diagnostic_kind> told;

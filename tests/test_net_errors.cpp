@@ -89,7 +89,7 @@ int write_to_nobody(pollux::mechanism kind, int which, bool was_pending) {
 
 } // namespace
 
-TEST_CASE("stream: a write to nobody is EPIPE and kills nobody [C2]", "[net][stream][C2]") {
+TEST_CASE("stream: a write to nobody is EPIPE and kills nobody [C2] [P10]", "[net][stream][C2][P10]") {
     EACH_MECHANISM(kind);
     const int which = GENERATE(0, 1, 2, 3);
     INFO("TCP, Unix, pipe, shut TCP: " << which);

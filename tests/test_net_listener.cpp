@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The pollux authors
 //
 // Listeners on TCP: addresses and options, pausing, fairness, and handlers that end things.
+#include "support/child.hpp"
 #include "support/loops.hpp"
 #include "support/net.hpp"
 
@@ -353,4 +354,36 @@ TEST_CASE("a handler of any kind ends one of any kind, listeners among them [A5]
     REQUIRE(test::turns_until(loop, [&] { return calls[0] + calls[1] > 0; }));
     test::turns(loop, 3);
     CHECK(calls[0] + calls[1] == 1);
+}
+
+TEST_CASE("a listener's handler destroys the reactor: named, and the process ends [A6]", "[net][listener][A6]") {
+    EACH_MECHANISM(kind);
+    const auto where = pollux::source_location::current();
+    const auto outcome = test::run_in_child([&] {
+        auto loop = std::make_unique<pollux::reactor>(kind);
+        const pollux::listener door(
+            *loop, test::any_port(), [&](pollux::stream) { loop.reset(); }, {}, where);
+        const auto client = test::tcp_client(door.local().port());
+        static_cast<void>(loop->run());
+        return 0;
+    });
+    CHECK(outcome.signal == SIGABRT);
+    CHECK(outcome.errors.find("a reactor was destroyed inside its own run()") != std::string::npos);
+    CHECK(outcome.errors.find("test_net_listener.cpp:" + std::to_string(where.line())) != std::string::npos);
+}
+
+TEST_CASE("run() in a listener's handler is an error at once, and every connection comes [A7]", "[net][listener][A7]") {
+    EACH_MECHANISM(kind);
+    pollux::reactor loop(kind);
+    std::vector<std::error_code> errors;
+    const pollux::listener door(loop, test::any_port(), [&](pollux::stream) {
+        errors.push_back(test::error_of([&] { loop.run(); }));
+        errors.push_back(test::error_of([&] { loop.step(); }));
+    });
+    std::vector<test::owned_fd> clients;
+    for (int i = 0; i < 20; ++i) {
+        clients.push_back(test::tcp_client(door.local().port()));
+    }
+    REQUIRE(test::turns_until(loop, [&] { return errors.size() >= 40; }));
+    CHECK(errors == std::vector<std::error_code>(40, pollux::errc::concurrent_use));
 }

@@ -31,7 +31,8 @@ std::size_t fill(pollux::stream& stream, std::size_t part = 16 * 1024) {
 
 } // namespace
 
-TEST_CASE("stream: a peer that never reads costs the high mark and one write, no more [C7]", "[net][stream][C7]") {
+TEST_CASE("stream: a peer that never reads costs the high mark and one write, no more [C7] [P16]",
+          "[net][stream][C7][P16]") {
     EACH_MECHANISM(kind);
     const auto what = GENERATE(family::tcp, family::unix_pair);
     pollux::reactor loop(kind);

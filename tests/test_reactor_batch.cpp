@@ -136,7 +136,7 @@ struct reuse_round {
 
 } // namespace
 
-TEST_CASE("an event never reaches the new owner of a reused descriptor number [A2]", "[reactor][A2]") {
+TEST_CASE("an event never reaches the new owner of a reused descriptor number [A2] [P4]", "[reactor][A2][P4]") {
     EACH_MECHANISM(kind);
     pollux::reactor loop(kind);
     int reused = 0;

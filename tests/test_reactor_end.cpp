@@ -145,7 +145,7 @@ TEST_CASE("a closure may post and ask for the time while its reactor is being de
     CHECK_FALSE(from_post);
 }
 
-TEST_CASE("a reactor destroyed inside its own run() names the handler and terminates [A6]", "[reactor][A6]") {
+TEST_CASE("a reactor destroyed inside its own run() names the handler and terminates [A6] [P9]", "[reactor][A6][P9]") {
     EACH_MECHANISM(kind);
     EACH_SIGNAL_SOURCE(source);
     for (const auto what : test::all_kinds) {

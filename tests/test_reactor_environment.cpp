@@ -25,8 +25,8 @@ bool tells_closed(pollux::mechanism kind) {
 
 } // namespace
 
-TEST_CASE("a watched descriptor is closed: told once where the kernel tells, others are served, no spinning [B1]",
-          "[reactor][B1]") {
+TEST_CASE("a watched descriptor is closed: told once where the kernel tells, others are served, no spinning [B1] [P3]",
+          "[reactor][B1][P3]") {
     EACH_MECHANISM(kind);
     pollux::reactor loop(kind);
     std::vector<diagnostic> told;
@@ -120,6 +120,89 @@ TEST_CASE("a descriptor closed with its event in the batch, its number watched a
         reused->b.write("x");
         static_cast<void>(loop.step());
         CHECK(right == 1);
+    }
+}
+
+TEST_CASE("closed while watched, and a duplicate keeps its file ready: no spinning, told or silent [B1] [B2] [P1]",
+          "[reactor][B1][B2][P1]") {
+    EACH_MECHANISM(kind);
+    const bool reused = GENERATE(false, true); // somebody else has its number
+    if (reused && tells_closed(kind)) {
+        return; // they know numbers alone: it is the new owner's readiness that they tell
+    }
+    pollux::reactor loop(kind);
+    std::vector<diagnostic> told;
+    loop.on_diagnostic([&](const diagnostic& what) { told.push_back(what); });
+    test::pipe_pair doomed;
+    const test::owned_fd twin(test::must(::fcntl(doomed.reader.get(), F_DUPFD_CLOEXEC, 0), "fcntl"));
+    const test::pipe_pair other;
+    int calls = 0;
+    int served = 0;
+    auto watch = loop.watch(doomed.reader, interest::readable, [&] { ++calls; });
+    const auto also = loop.watch(other.reader, interest::readable, [&] {
+        ++served;
+        static_cast<void>(other.reader.read(1));
+    });
+    const int number = doomed.reader.get();
+    doomed.reader.close();
+    std::optional<test::pipe_pair> next;
+    if (reused) {
+        next.emplace();
+        REQUIRE((next->reader.get() == number || !test::alone));
+    }
+    doomed.writer.write("x");
+    const auto before = test::processor_time();
+    const auto write = loop.after(200ms, [&] { other.writer.write("x"); });
+    const auto end = loop.after(500ms, [&] { loop.stop(); });
+    CHECK(loop.run() == run_status::stopped);
+    CHECK(served == 1);
+    CHECK(calls <= 256); // so often it is believed
+    if (!test::slow_build()) {
+        CHECK(test::processor_time() - before <= 10ms);
+    }
+    CHECK(told.size() <= 1);
+    CHECK(told.empty() == (calls == 0));
+    // And nothing is left of it.
+    watch.reset();
+    for (int i = 0; i < 1000; ++i) {
+        other.writer.write("y");
+        static_cast<void>(loop.run_once(1s));
+    }
+    CHECK(served >= 1000);
+    CHECK(calls <= 256);
+}
+
+TEST_CASE("closed while watched, then unregistered, and a duplicate keeps its file ready: no ghost [B2] [P2]",
+          "[reactor][B2][P2]") {
+    EACH_MECHANISM(kind);
+    pollux::reactor loop(kind);
+    loop.on_diagnostic([](const diagnostic&) {});
+    test::pipe_pair doomed;
+    const test::owned_fd twin(test::must(::fcntl(doomed.reader.get(), F_DUPFD_CLOEXEC, 0), "fcntl"));
+    const test::pipe_pair other;
+    int calls = 0;
+    int served = 0;
+    auto watch = loop.watch(doomed.reader, interest::readable, [&] { ++calls; });
+    const auto also = loop.watch(other.reader, interest::readable, [&] {
+        ++served;
+        static_cast<void>(other.reader.read(1));
+    });
+    doomed.reader.close();
+    watch.reset();
+    doomed.writer.write("x");
+    const auto turns = loop.counters().turns;
+    for (int i = 0; i < 1000; ++i) {
+        other.writer.write("y");
+        static_cast<void>(loop.run_once(1s));
+    }
+    CHECK(served == 1000);
+    CHECK(calls == 0);
+    CHECK(loop.counters().turns - turns <= 1003);
+    const auto before = test::processor_time();
+    const auto end = loop.after(500ms, [&] { loop.stop(); });
+    CHECK(loop.run() == run_status::stopped);
+    if (!test::slow_build()) {
+        CHECK(test::processor_time() - before <= 10ms);
     }
 }
 

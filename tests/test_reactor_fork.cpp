@@ -79,8 +79,8 @@ bool refuses(const std::function<void()>& use) {
 
 } // namespace
 
-TEST_CASE("the child uses, unregisters and destroys its copy: the parent gets 1,000 of 1,000 events [F5]",
-          "[reactor][F5]") {
+TEST_CASE("the child uses, unregisters and destroys its copy: the parent gets 1,000 of 1,000 events [F5] [P14]",
+          "[reactor][F5][P14]") {
     EACH_MECHANISM(kind);
     EACH_SIGNAL_SOURCE(source);
     everything all(kind, source);

@@ -239,7 +239,7 @@ TEST_CASE("watching both directions takes two numbers, and one may end the other
     CHECK(calls == 1);
 }
 
-TEST_CASE("run() inside a handler is an error at once, and the loop goes on [A7]", "[reactor][A7]") {
+TEST_CASE("run() inside a handler is an error at once, and the loop goes on [A7] [P6]", "[reactor][A7][P6]") {
     EACH_MECHANISM(kind);
     EACH_SIGNAL_SOURCE(source);
     constexpr int others = 1000;

@@ -103,7 +103,7 @@ TEST_CASE("a periodic timer moved before all time fires once and finds its pace 
     CHECK(tick.deadline() <= clock::now() + 1h);
 }
 
-TEST_CASE("a timer of no delay that arms itself again lets everybody else run [D3]", "[reactor][D3]") {
+TEST_CASE("a timer of no delay that arms itself again lets everybody else run [D3] [P12]", "[reactor][D3][P12]") {
     EACH_MECHANISM(kind);
     const bool by_rearm = GENERATE(false, true);
     pollux::reactor loop(kind);

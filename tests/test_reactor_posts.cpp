@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 using pollux::interest;
 using pollux::run_status;
 
-TEST_CASE("a post that posts itself again lets I/O and timers run [D2]", "[reactor][D2]") {
+TEST_CASE("a post that posts itself again lets I/O and timers run [D2] [P11]", "[reactor][D2][P11]") {
     EACH_MECHANISM(kind);
     pollux::reactor loop(kind);
     const test::pipe_pair pipe;

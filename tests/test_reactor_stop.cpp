@@ -38,7 +38,8 @@ std::atomic<pollux::reactor*> signalled{nullptr};
 
 } // namespace
 
-TEST_CASE("a stop() that is pending returns first, once, and drops nothing: 5 orders x 3 ways [G5]", "[reactor][G5]") {
+TEST_CASE("a stop() that is pending returns first, once, and drops nothing: 5 orders x 3 ways [G5] [P7]",
+          "[reactor][G5][P7]") {
     EACH_MECHANISM(kind);
     for (const auto how : ways) {
         INFO("way " << static_cast<int>(how));

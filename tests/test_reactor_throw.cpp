@@ -56,7 +56,7 @@ struct batch {
 
 } // namespace
 
-TEST_CASE("an exception ends the turn, and nothing of the batch is lost or doubled [A9]", "[reactor][A9]") {
+TEST_CASE("an exception ends the turn, and nothing of the batch is lost or doubled [A9] [P8]", "[reactor][A9][P8]") {
     EACH_MECHANISM(kind);
     for (const auto what : test::all_kinds) {
         for (int thrower = 0; thrower < batch_size; ++thrower) {

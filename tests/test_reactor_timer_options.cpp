@@ -123,7 +123,8 @@ TEST_CASE("fixed delay: its handler may throw, move it or end it [A4] [A9]", "[r
     CHECK(loop.run() == run_status::out_of_work);
 }
 
-TEST_CASE("a crowd of 100,000 due at once is spread: no turn over 10 ms, I/O in between", "[reactor][timers][slow]") {
+TEST_CASE("a crowd of 100,000 due at once is spread: no turn over 10 ms, I/O in between [E10]",
+          "[reactor][timers][slow][E10]") {
     EACH_MECHANISM(kind);
     constexpr int crowd = 100'000;
     pollux::reactor loop(kind);

@@ -63,7 +63,7 @@ TEST_CASE("1,000 timers of random lengths: none is early, and waits end when the
     CHECK(loop.counters().turns <= 2 * static_cast<std::uint64_t>(count) + 10);
 }
 
-TEST_CASE("huge and negative lengths: never, or now; no overflow [E4] [E5]", "[reactor][E4][E5]") {
+TEST_CASE("huge and negative lengths: never, or now; no overflow [E4] [E5] [P13]", "[reactor][E4][E5][P13]") {
     EACH_MECHANISM(kind);
     test::manual_time time;
     pollux::reactor loop({kind, &time, pollux::signal_source::automatic});

@@ -14,6 +14,8 @@ namespace {
 
 thread_local std::uint64_t count = 0;
 thread_local std::uint64_t bytes_asked = 0;
+thread_local std::uint64_t until_failure = 0; // 0: none is to fail
+thread_local bool has_failed = false;
 
 } // namespace
 
@@ -50,9 +52,17 @@ constexpr std::uint64_t canary = 0x5afe'b10c'5afe'b10c;
     std::abort();
 }
 
-void* allocate(std::size_t size) {
+void note(std::size_t size) {
     ++count;
     bytes_asked += size;
+    if (until_failure != 0 && --until_failure == 0) {
+        has_failed = true;
+        throw std::bad_alloc();
+    }
+}
+
+void* allocate(std::size_t size) {
+    note(size);
     auto* const start = static_cast<header*>(std::malloc(sizeof(header) + size + sizeof canary));
     if (start == nullptr) {
         throw std::bad_alloc();
@@ -83,8 +93,7 @@ void* operator new(std::size_t size) {
     return allocate(size);
 }
 void* operator new(std::size_t size, std::align_val_t alignment) {
-    ++count;
-    bytes_asked += size;
+    note(size);
     const auto step = static_cast<std::size_t>(alignment);
     if (void* const made = std::aligned_alloc(step, (size + step - 1) / step * step)) {
         return made;
@@ -115,4 +124,17 @@ std::uint64_t test::allocations() noexcept {
 
 std::uint64_t test::allocated_bytes() noexcept {
     return bytes_asked;
+}
+
+test::failing_allocation::failing_allocation(std::uint64_t n) noexcept {
+    has_failed = false;
+    until_failure = n;
+}
+
+test::failing_allocation::~failing_allocation() {
+    until_failure = 0;
+}
+
+bool test::failing_allocation::happened() noexcept {
+    return has_failed;
 }

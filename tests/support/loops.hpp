@@ -79,13 +79,14 @@ template <class Sink>
     };
 }
 
-/// Turns until the condition holds; false when it does not within 20 s.
+/// Turns until the condition holds; false when it does not within 20 s. A post that was there already runs before the wait of its
+/// turn, which therefore must not be long.
 template <class Condition>
 bool run_until(pollux::reactor& loop, Condition condition) {
     bool late = false;
     const auto limit = loop.after(std::chrono::seconds(20), [&] { late = true; });
     while (!late && !condition()) {
-        static_cast<void>(loop.run_once());
+        static_cast<void>(loop.run_once(std::chrono::milliseconds(10)));
     }
     return condition();
 }

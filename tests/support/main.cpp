@@ -85,7 +85,9 @@ void start_watchdog() {
     sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
     static_cast<void>(seconds_queued());
-    std::thread([limit = slow_build() ? 600L : 60L] {
+    std::thread([limit = std::getenv("POLLUX_FULL") != nullptr ? 7200L
+                         : slow_build()                        ? 600L
+                                                               : 60L] {
         long watched = 0;
         long queued_before = 0; // when the case began
         for (;;) {

@@ -9,6 +9,7 @@
 
 #include <pollux/multiplexer/multiplexer.hpp>
 
+#include <cstdlib>
 #include <string>
 #include <system_error>
 
@@ -31,6 +32,12 @@ namespace test {
 
 /// True under a sanitizer or valgrind: loops may be shorter there, limits on time longer.
 [[nodiscard]] bool slow_build() noexcept;
+
+/// `usual`, or `full` when the environment has POLLUX_FULL: for lengths that a usual run samples.
+template <class T>
+[[nodiscard]] T full_or(T full, T usual) {
+    return std::getenv("POLLUX_FULL") != nullptr ? full : usual;
+}
 
 /// True under valgrind, which knows no epoll_pwait2 and has an operator new of its own.
 [[nodiscard]] bool under_valgrind() noexcept;
