@@ -144,8 +144,7 @@ private:
             return;
         }
         over_ = true;
-        const auto ended = std::move(transfers_);
-        transfers_.clear();
+        const auto ended = std::exchange(transfers_, {});
         call([&] {
             for (const auto& each : ended) {
                 curl_multi_remove_handle(multi_, each.first);
@@ -253,10 +252,7 @@ private:
     };
     // It is out of curl and forgotten here, so that its handler may add it again or free it.
     std::optional<finished> take_done() {
-        if (over_) {
-            return {};
-        }
-        if (auto refused = take_refused()) {
+        if (auto refused = take_refused(); refused || over_) {
             return refused;
         }
         int left = 0;
@@ -296,9 +292,8 @@ private:
     }
 
     static interest to_interest(int what) noexcept {
-        const auto in = (what & CURL_POLL_IN) != 0 ? interest::readable : interest::none;
-        const auto out = (what & CURL_POLL_OUT) != 0 ? interest::writable : interest::none;
-        return in | out;
+        return ((what & CURL_POLL_IN) != 0 ? interest::readable : interest::none) |
+               ((what & CURL_POLL_OUT) != 0 ? interest::writable : interest::none);
     }
 
     static int to_curl(readiness seen) noexcept {
