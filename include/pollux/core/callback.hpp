@@ -123,7 +123,7 @@ public:
     callback(F&& function) { // NOLINT(google-explicit-constructor,bugprone-forwarding-reference-overload)
         using stored = std::decay_t<F>;
         static_assert(std::is_nothrow_destructible_v<stored>, "a callback's captures must not throw when destroyed");
-        if constexpr (may_be_null<stored>) {
+        if constexpr (may_be_null<stored> && !std::is_function_v<std::remove_reference_t<F>>) {
             if (function == nullptr) {
                 return;
             }
