@@ -64,7 +64,7 @@ bool would_block(int error) noexcept {
     return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
-constexpr unsigned waits_without_doubt = 256;
+constexpr unsigned waits_without_doubt = 1024;
 
 class readiness_driver final : public driver {
 public:

@@ -92,12 +92,17 @@ TEST_CASE("a signal that cannot be taken over leaves everything as it was [F9] [
 
 TEST_CASE("a signal is taken though nobody can be asked what threads block [F4] [H6]", "[reactor][F4][H6][seam]") {
     EACH_MECHANISM(kind);
+    std::atomic<bool> begun{false}; // a thread that is being made has everything blocked
     std::atomic<bool> over{false};
-    std::thread other([&over] {
+    std::thread other([&] {
+        begun = true;
         while (!over) {
             std::this_thread::sleep_for(1ms);
         }
     });
+    while (!begun) {
+        std::this_thread::yield();
+    }
     int told = 0;
     pollux::reactor loop({.mechanism = kind, .signals = signal_source::signalfd});
     loop.on_diagnostic([&told](const pollux::diagnostic&) { ++told; });

@@ -38,16 +38,17 @@ TEST_CASE("a watched descriptor is closed: told once where the kernel tells, oth
     const auto where = pollux::source_location::current();
     auto watch = loop.watch(
         doomed.a, interest::readable, [&](readiness what) { seen.push_back(what); }, where);
+    pollux::timer_registration end;
     const auto other = loop.watch(pipe.reader, interest::readable, [&] {
         ++served;
         static_cast<void>(pipe.reader.read(1));
+        end = loop.after(300ms, [&] { loop.stop(); });
     });
     const int number = doomed.a.get();
     doomed.a.close();
     const auto before = test::processor_time();
     const auto turns = loop.counters().turns;
     const auto write = loop.after(200ms, [&] { pipe.writer.write("x"); });
-    const auto end = loop.after(500ms, [&] { loop.stop(); });
     CHECK(loop.run() == run_status::stopped);
     CHECK(served == 1);
     CHECK(loop.counters().turns - turns <= 6); // two timers, the pipe, and what is told
@@ -139,9 +140,13 @@ TEST_CASE("closed while watched, and a duplicate keeps its file ready: no spinni
     int calls = 0;
     int served = 0;
     auto watch = loop.watch(doomed.reader, interest::readable, [&] { ++calls; });
+    pollux::timer_registration end;
     const auto also = loop.watch(other.reader, interest::readable, [&] {
         ++served;
         static_cast<void>(other.reader.read(1));
+        if (served == 1) {
+            end = loop.after(300ms, [&] { loop.stop(); });
+        }
     });
     const int number = doomed.reader.get();
     doomed.reader.close();
@@ -153,10 +158,9 @@ TEST_CASE("closed while watched, and a duplicate keeps its file ready: no spinni
     doomed.writer.write("x");
     const auto before = test::processor_time();
     const auto write = loop.after(200ms, [&] { other.writer.write("x"); });
-    const auto end = loop.after(500ms, [&] { loop.stop(); });
     CHECK(loop.run() == run_status::stopped);
     CHECK(served == 1);
-    CHECK(calls <= 256); // so often it is believed
+    CHECK(calls <= 1024); // so often it is believed
     if (!test::slow_build()) {
         CHECK(test::processor_time() - before <= 10ms);
     }
@@ -164,12 +168,13 @@ TEST_CASE("closed while watched, and a duplicate keeps its file ready: no spinni
     CHECK(told.empty() == (calls == 0));
     // And nothing is left of it.
     watch.reset();
+    static_cast<void>(loop.step()); // the end of the turn that was stopped
     for (int i = 0; i < 1000; ++i) {
         other.writer.write("y");
         static_cast<void>(loop.run_once(1s));
     }
-    CHECK(served >= 1000);
-    CHECK(calls <= 256);
+    CHECK(served == 1001);
+    CHECK(calls <= 1024);
 }
 
 TEST_CASE("closed while watched, then unregistered, and a duplicate keeps its file ready: no ghost [B2] [P2]",
