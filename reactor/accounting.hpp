@@ -13,6 +13,7 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <utility>
 
 namespace pollux::inline POLLUX_ABI::detail {
 
@@ -36,9 +37,11 @@ public:
     [[nodiscard]] bool end_handler() noexcept {
         if constexpr (keeps_accounts) {
             const auto here = sys::ticks();
-            took_ = here - stamp_;
-            stamp_ = here;
-            return took_ > threshold_;
+            const auto took = here - std::exchange(stamp_, here);
+            if (took > threshold_) [[unlikely]] {
+                took_ = took;
+                return true;
+            }
         }
         return false;
     }
@@ -60,7 +63,7 @@ private:
     double unit_;             // nanoseconds per tick
     std::uint64_t stamp_ = 0; // when the last handler returned
     std::uint64_t turn_ = 0;  // when the last wait ended
-    std::uint64_t took_ = 0;  // the last handler
+    std::uint64_t took_ = 0;  // the last handler of which end_handler() has told
     std::uint64_t threshold_ = 0;
     std::array<std::uint64_t, 65> turns_{}; // by the number of bits of their length
 };

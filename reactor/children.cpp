@@ -94,7 +94,7 @@ void children::wait_by_signal(child& of) {
         if (current.sa_handler == SIG_IGN || (current.sa_flags & SA_NOCLDWAIT) != 0) {
             throw_errno(EINVAL, "on_exit: SIGCHLD is ignored, so the kernel tells nobody; set it to SIG_DFL");
         }
-        const slot_index index = owner_.slots.allocate(slot_kind::signal, source_location());
+        const slot_index index = slot_table::index_of(owner_.slots.allocate(slot_kind::signal, source_location()));
         slot& head = owner_.slots.head(index);
         head.internal = true;
         head.as.signal.number = SIGCHLD;

@@ -93,43 +93,32 @@ void core::shut_down() noexcept {
     release();   // the slots stay as long as registrations look at them
 }
 
-void core::check_open() const {
-    if (closing_) {
-        throw_error(errc::closed, "registering with a reactor that is being destroyed");
-    }
-    expect_own("registering");
+void core::refuse_closing() {
+    throw_error(errc::closed, "registering with a reactor that is being destroyed");
 }
 
-slot_index core::add_slot(slot_kind kind, source_location where) {
-    check_open();
-    const slot_index index = slots.allocate(kind, where);
-    ++work_;
-    return index;
+// Moved out first: its destructor may register, and get this very slot.
+void core::recycle_owner(slot& head) noexcept {
+    const callback_base dying(std::move(head.callable));
+    free_slot(head);
 }
 
-void core::recycle(slot_index index) noexcept {
-    // Moved out first: its destructor may register, and get this very slot.
-    const callback_base dying(std::move(slots.head(index).callable));
-    free_slot(index);
-}
-
-void core::free_slot(slot_index index) noexcept {
-    if (running_slot_ == &slots.head(index)) {
-        // The handler goes on without its slot, which may be somebody else's soon.
-        place_ = place();
-        running_slot_ = nullptr;
-    }
-    slots.free(index);
-}
-
-void core::end(slot_index index) noexcept {
-    slot& head = slots.head(index);
+void core::end(slot& head) noexcept {
     const auto kind = head.kind;
     if (kind == slot_kind::free || kind == slot_kind::ended) {
         return;
     }
     head.kind = slot_kind::ended;
-    slots.retire(index);
+    slot_table::retire(head);
+    if (kind == slot_kind::timer) { // which are many
+        --work_;
+        wheel_of(head).remove(head);
+        if (&head != in_place_) {
+            recycle(head);
+        }
+        return;
+    }
+    const auto index = slot_table::index_of(head);
     prioritized_ -= head.priority != io_priority::normal ? 1 : 0;
     work_ -= head.internal ? 0 : 1;
     std::unique_ptr<slot_extra> dying; // last of all: destructors of callables may do anything
@@ -143,21 +132,19 @@ void core::end(slot_index index) noexcept {
         dying.reset(std::exchange(head.as.socket.extra, nullptr));
         break;
     }
-    case slot_kind::timer:
-        wheel_of(head).remove(index);
-        break;
     case slot_kind::signal:
         signals.remove(index);
         break;
     case slot_kind::hook:
         hooks_at(head.as.hook.point).removed();
         break;
+    case slot_kind::timer:
     case slot_kind::free:
     case slot_kind::ended:
         break;
     }
-    if (index != in_place_) {
-        recycle(index);
+    if (&head != in_place_) {
+        recycle(head);
     }
 }
 
@@ -174,9 +161,7 @@ watch_registration core::watch(int fd, interest wanted, callback<void(readiness)
     slot& head = slots.head(index);
     head.fd = fd;
     head.wanted = wanted;
-    head.as.watch = {[](core& owner, slot& at, readiness seen) {
-        owner.call_in_place<void(readiness)>(slot_table::index_of(at), seen);
-    }};
+    head.as.watch = {[](core& owner, slot& at, readiness seen) { owner.call_in_place<void(readiness)>(at, seen); }};
     sync_or_end(index);
     slots.head(index).callable = std::move(handler);
     return make_registration<watch_registration>(index);
@@ -191,7 +176,7 @@ slot_index core::add_socket(unique_fd fd, slot::ready_function ready, source_loc
 }
 
 slot_index core::watch_internal(int fd, slot::ready_function ready) {
-    const slot_index index = slots.allocate(slot_kind::watch, source_location());
+    const slot_index index = slot_table::index_of(slots.allocate(slot_kind::watch, source_location()));
     slot& head = slots.head(index);
     head.internal = true;
     head.fd = fd;
@@ -210,35 +195,28 @@ void core::sync_or_end(slot_index index) {
     }
 }
 
-slot_index core::add_timer(timer_clock of, std::int64_t deadline, std::int64_t period, clock::duration slack,
-                           callback_base&& handler, source_location where) {
+slot& core::add_timer(timer_clock of, std::int64_t deadline, std::int64_t period, clock::duration slack,
+                      callback_base&& handler, source_location where) {
     expect_handler(handler, "a timer");
     if (of != timer_clock::steady) [[unlikely]] {
         other_clocks.prepare(of);
     }
-    const slot_index index = add_slot(slot_kind::timer, where);
-    slot& head = slots.head(index);
+    slot& head = new_slot(slot_kind::timer, where);
     head.clock = static_cast<unsigned char>(of) & 3U;
     head.slack_bits = slack_bits(slack);
     head.as.timer.period = period;
-    head.callable = std::move(handler);
-    arm(index, deadline);
-    return index;
+    head.callable.fill_from(handler);
+    arm(head, slot_table::index_of(head), deadline);
+    return head;
 }
 
-void core::arm(slot_index index, std::int64_t deadline) noexcept {
-    slot& head = slots.head(index);
+void core::arm(slot& head, slot_index index, std::int64_t deadline) noexcept {
     head.armed_turn = turn_;
     head.as.timer.deadline = within_slack(deadline, head.slack_bits);
-    wheel_of(head).insert(index);
+    wheel_of(head).insert(head, index);
     if (head.clock != 0) [[unlikely]] {
         other_clocks.inserted(static_cast<timer_clock>(head.clock), head.as.timer.deadline);
     }
-}
-
-void core::rearm(slot_index index, std::int64_t deadline) noexcept {
-    wheel_of(slots.head(index)).remove(index);
-    arm(index, deadline);
 }
 
 signal_registration core::on_signal(int number, callback<void(const signal_info&)> handler, source_location where) {

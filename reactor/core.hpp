@@ -76,7 +76,15 @@ public:
     }
 
     // Registering.
-    [[nodiscard]] slot_index add_slot(slot_kind kind, source_location where);
+    [[nodiscard]] slot& new_slot(slot_kind kind, source_location where) {
+        check_open();
+        slot& made = slots.allocate(kind, where);
+        ++work_;
+        return made;
+    }
+    [[nodiscard]] slot_index add_slot(slot_kind kind, source_location where) {
+        return slot_table::index_of(new_slot(kind, where));
+    }
     [[nodiscard]] watch_registration watch(int fd, interest wanted, callback<void(readiness)> handler,
                                            source_location where);
     /// A slot that owns `fd`; nothing is watched yet.
@@ -84,8 +92,8 @@ public:
     /// A watch of the reactor's own: no callable, no reason for run() to go on.
     [[nodiscard]] slot_index watch_internal(int fd, slot::ready_function ready);
     /// `period`: as in slot::timer_part. `deadline`: nanoseconds of that clock.
-    [[nodiscard]] slot_index add_timer(timer_clock of, std::int64_t deadline, std::int64_t period,
-                                       clock::duration slack, callback_base&& handler, source_location where);
+    [[nodiscard]] slot& add_timer(timer_clock of, std::int64_t deadline, std::int64_t period, clock::duration slack,
+                                  callback_base&& handler, source_location where);
     [[nodiscard]] signal_registration on_signal(int number, callback<void(const signal_info&)> handler,
                                                 source_location where);
     [[nodiscard]] hook_registration add_hook(hook_point point, callback<void()> handler, source_location where);
@@ -102,14 +110,29 @@ public:
     }
     /// Makes tokens of the slot stale, undoes what its kind has set up and destroys its callable (after it has returned,
     /// when it is the one that runs).
-    void end(slot_index index) noexcept;
+    void end(slot& head) noexcept;
+    void end(slot_index index) noexcept { end(slots.head(index)); }
     void end_token(std::uint64_t token) noexcept;
     void prioritize(slot& head, io_priority priority) noexcept;
     /// Moves it; its clock, period and slack stay.
-    void rearm(slot_index index, std::int64_t deadline) noexcept;
+    void rearm(slot& head, slot_index index, std::int64_t deadline) noexcept {
+        if (head.clock == 0 && head.slack_bits == 0) [[likely]] { // which is quick
+            wheel_.remove(head);
+            head.armed_turn = turn_;
+            head.as.timer.deadline = deadline;
+            wheel_.insert(head, index);
+        } else {
+            wheel_of(head).remove(head);
+            arm(head, index, deadline);
+        }
+    }
     template <class Registration>
     [[nodiscard]] Registration make_registration(slot_index index) noexcept {
         return Registration(slots.head(index), slots.token(index));
+    }
+    template <class Registration>
+    [[nodiscard]] Registration make_registration(slot& head) noexcept {
+        return Registration(head, slot_table::token(head));
     }
 
     // Running.
@@ -132,9 +155,9 @@ public:
 
     /// Calls a persistent handler in its slot; destroys it afterwards if it has ended itself. Errors: what it throws.
     template <class Signature, class... Args>
-    void call_in_place(slot_index index, Args&&... args) {
-        const in_place_scope scope(*this, index);
-        slots.head(index).callable_as<Signature>()(std::forward<Args>(args)...);
+    void call_in_place(slot& in, Args&&... args) {
+        const in_place_scope scope(*this, in);
+        in.callable_as<Signature>()(std::forward<Args>(args)...);
     }
     /// For handlers that are moved out before they are called: only remembers the place.
     void set_place(const slot& head) noexcept { running_slot_ = &head; }
@@ -183,22 +206,22 @@ private:
 
     class in_place_scope {
     public:
-        in_place_scope(core& owner, slot_index index) noexcept : owner_(owner), index_(index) {
-            owner.set_place(owner.slots.head(index));
-            owner.in_place_ = index;
+        in_place_scope(core& owner, slot& in) noexcept : owner_(owner), in_(in) {
+            owner.set_place(in);
+            owner.in_place_ = &in;
         }
         in_place_scope(const in_place_scope&) = delete;
         in_place_scope& operator=(const in_place_scope&) = delete;
         ~in_place_scope() {
-            owner_.in_place_ = no_slot;
-            if (owner_.slots.head(index_).kind == slot_kind::ended) [[unlikely]] {
-                owner_.recycle(index_);
+            owner_.in_place_ = nullptr;
+            if (in_.kind == slot_kind::ended) [[unlikely]] {
+                owner_.recycle(in_);
             }
         }
 
     private:
         core& owner_;
-        slot_index index_;
+        slot& in_;
     };
     class running_scope;
     class post_scope;
@@ -206,11 +229,32 @@ private:
     ~core();
     [[noreturn]] static void refuse_parents(const char* call);
     void register_again(slot_index index);
-    void check_open() const;
+    void check_open() const {
+        if (closing_) [[unlikely]] {
+            refuse_closing();
+        }
+        expect_own("registering");
+    }
+    [[noreturn]] static void refuse_closing();
     void sync_or_end(slot_index index);
-    void recycle(slot_index index) noexcept;
-    void free_slot(slot_index index) noexcept;
-    void arm(slot_index index, std::int64_t deadline) noexcept;
+    void recycle(slot& head) noexcept {
+        if (head.callable.owns_nothing()) {
+            head.callable.clear();
+            free_slot(head);
+        } else {
+            recycle_owner(head);
+        }
+    }
+    void recycle_owner(slot& head) noexcept;
+    void free_slot(slot& head) noexcept {
+        if (running_slot_ == &head) [[unlikely]] {
+            // The handler goes on without its slot, which may be somebody else's soon.
+            place_ = place();
+            running_slot_ = nullptr;
+        }
+        slots.free(head);
+    }
+    void arm(slot& head, slot_index index, std::int64_t deadline) noexcept;
     [[nodiscard]] bool left_over() const noexcept;
     [[nodiscard]] bool has_work() const noexcept;
     [[nodiscard]] bool take_stop() noexcept;
@@ -224,7 +268,14 @@ private:
 
     // The turn. Those that return bool say false when stop() came in between; called again, they go on where they were.
     bool turn(timeout limit);
-    void collect_timers(bool whole);
+    void collect_timers(bool whole) {
+        if (wheel_.empty() && !other_clocks.used()) {
+            now_.reset();
+        } else {
+            collect_armed(whole);
+        }
+    }
+    void collect_armed(bool whole);
     bool fire_timers();
     bool fire_timers(timer_wheel& from);
     void fire(timer_wheel& from, slot_index index);
@@ -251,8 +302,8 @@ private:
     slot_index alarm_ = no_slot; // the watch of the mailbox's descriptor
     bool closing_ = false;
     bool running_ = false;
-    std::uint64_t work_ = 0; // registrations that are not internal
-    slot_index in_place_ = no_slot;
+    std::uint64_t work_ = 0;             // registrations that are not internal
+    const slot* in_place_ = nullptr;     // whose handler runs in it
     const slot* running_slot_ = nullptr; // whose handler runs, while the slot is its own
     source_location place_;              // of what runs, where it has no slot
 

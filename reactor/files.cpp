@@ -137,7 +137,7 @@ bool files::run() {
         queue_.pop_front();
         if (const auto index = owner_.slots.find(next.token); index != no_slot) {
             owner_.call_in_place<void(const file_change&)>(
-                slot_index{index}, file_change{next.path, next.what, next.directory, next.cookie});
+                owner_.slots.head(index), file_change{next.path, next.what, next.directory, next.cookie});
             owner_.handler_returned();
             if (owner_.stop_requested()) {
                 return false;

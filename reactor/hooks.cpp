@@ -6,14 +6,14 @@
 
 namespace pollux::inline POLLUX_ABI::detail {
 
-bool hook_list::run(core& owner) {
+bool hook_list::run_all(core& owner) {
     if (end_ == 0) {
         next_ = 0;
         end_ = tokens_.size();
     }
     while (next_ < end_) {
         if (const auto index = owner.slots.find(tokens_[next_++]); index != no_slot) {
-            owner.call_in_place<void()>(index);
+            owner.call_in_place<void()>(owner.slots.head(index));
             owner.handler_returned();
             if (owner.stop_requested()) {
                 return false;

@@ -27,9 +27,11 @@ public:
 
     /// Runs those that were there when it began, in the order of their registration (true), or until stop() was called
     /// (false); then, and after an exception, the next call goes on behind the one that ran.
-    bool run(core& owner);
+    bool run(core& owner) { return tokens_.empty() || run_all(owner); }
 
 private:
+    bool run_all(core& owner);
+
     std::vector<std::uint64_t> tokens_; // those that have ended too, until a run is over
     std::size_t living_ = 0;
     std::size_t next_ = 0;

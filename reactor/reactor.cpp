@@ -21,29 +21,29 @@ watch_registration reactor::watch_fd(int fd, interest wanted, callback<void(read
     return core_->watch(fd, wanted, std::move(handler), where);
 }
 
-timer_registration reactor::after_delay(clock::duration delay, timer_options options, callback<void()> handler,
+timer_registration reactor::after_delay(clock::duration delay, timer_options options, callback<void()>& handler,
                                         source_location where) {
-    return at(saturated_add(core_->driver->now(), delay), options, std::move(handler), where);
+    return at_time(saturated_add(core_->driver->now(), delay), options, handler, where);
 }
 
-timer_registration reactor::at(clock::time_point deadline, timer_options options, callback<void()> handler,
-                               source_location where) {
-    const auto index = core_->add_timer(detail::timer_clock::steady, deadline.time_since_epoch().count(), 0,
-                                        options.slack, std::move(handler), where);
-    return core_->make_registration<timer_registration>(index);
+timer_registration reactor::at_time(clock::time_point deadline, timer_options options, callback<void()>& handler,
+                                    source_location where) {
+    auto& head = core_->add_timer(detail::timer_clock::steady, deadline.time_since_epoch().count(), 0, options.slack,
+                                  std::move(handler), where);
+    return core_->make_registration<timer_registration>(head);
 }
 
 wall_timer_registration reactor::at(std::chrono::system_clock::time_point deadline, callback<void()> handler,
                                     source_location where) {
-    const auto index = core_->add_timer(detail::timer_clock::wall, saturated(deadline.time_since_epoch()).count(), 0,
-                                        {}, std::move(handler), where);
-    return core_->make_registration<wall_timer_registration>(index);
+    auto& head = core_->add_timer(detail::timer_clock::wall, saturated(deadline.time_since_epoch()).count(), 0, {},
+                                  std::move(handler), where);
+    return core_->make_registration<wall_timer_registration>(head);
 }
 
 boot_timer_registration reactor::at(boot_clock::time_point deadline, callback<void()> handler, source_location where) {
-    const auto index = core_->add_timer(detail::timer_clock::boot, deadline.time_since_epoch().count(), 0, {},
-                                        std::move(handler), where);
-    return core_->make_registration<boot_timer_registration>(index);
+    auto& head = core_->add_timer(detail::timer_clock::boot, deadline.time_since_epoch().count(), 0, {},
+                                  std::move(handler), where);
+    return core_->make_registration<boot_timer_registration>(head);
 }
 
 timer_registration reactor::every_period(clock::duration period, timer_options options,
@@ -51,10 +51,10 @@ timer_registration reactor::every_period(clock::duration period, timer_options o
     if (period <= clock::duration::zero()) {
         throw_errno(EINVAL, "every(" + std::to_string(period.count()) + " ns): a period must be positive");
     }
-    const auto index = core_->add_timer(
+    auto& head = core_->add_timer(
         detail::timer_clock::steady, saturated_add(core_->driver->now(), period).time_since_epoch().count(),
         options.pace == pace::fixed_delay ? -period.count() : period.count(), options.slack, std::move(handler), where);
-    return core_->make_registration<timer_registration>(index);
+    return core_->make_registration<timer_registration>(head);
 }
 
 signal_registration reactor::on_signal(int number, callback<void(const signal_info&)> handler, source_location where) {

@@ -16,12 +16,12 @@ registration::registration(detail::slot& registered, std::uint64_t token) noexce
 
 void registration::end() noexcept {
     // The callable may own this object: nothing of it is touched once the callable may be gone.
-    const auto* const ended = std::exchange(slot_, nullptr);
+    auto* const ended = std::exchange(slot_, nullptr);
     const auto token = std::exchange(token_, 0);
     auto& owner = slot_table::owner_of(ended);
     owner.check_thread("ending a registration");
     if (slot_table::names(token, *ended)) {
-        owner.end(slot_table::index_of(token));
+        owner.end(*ended);
     }
     owner.release();
 }
@@ -62,10 +62,16 @@ void watch_registration::modify(interest wanted) {
 }
 
 bool timer_registration::rearm_at(clock::time_point deadline) noexcept {
-    if (!active()) {
+    auto* const slot = held();
+    if (slot == nullptr) {
         return false;
     }
-    slot_table::owner_of(held()).rearm(slot_table::index_of(token()), deadline.time_since_epoch().count());
+    auto& owner = slot_table::owner_of(slot);
+    owner.check_thread("using a registration");
+    if (!slot_table::names(token(), *slot)) {
+        return false;
+    }
+    owner.rearm(*slot, slot_table::index_of(token()), deadline.time_since_epoch().count());
     return true;
 }
 
@@ -85,7 +91,8 @@ bool clock_timer_registration<Clock>::rearm_at(typename Clock::time_point deadli
     if (!active()) {
         return false;
     }
-    slot_table::owner_of(held()).rearm(slot_table::index_of(token()), saturated(deadline.time_since_epoch()).count());
+    slot_table::owner_of(held()).rearm(*held(), slot_table::index_of(token()),
+                                       saturated(deadline.time_since_epoch()).count());
     return true;
 }
 

@@ -95,7 +95,7 @@ bool signal_fanout::run() {
             if (each.token != 0 && each.number == queue_.front().number) {
                 ++owner_.counters.signals;
                 const signal_info record = queue_.front();
-                owner_.call_in_place<void(const signal_info&)>(slot_index{each.index}, record);
+                owner_.call_in_place<void(const signal_info&)>(owner_.slots.head(each.index), record);
                 owner_.handler_returned();
                 if (owner_.stop_requested()) {
                     return false;

@@ -2,45 +2,47 @@
 // Copyright (c) 2026 The pollux authors
 #include "reactor/slots.hpp"
 
+#include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 namespace pollux::inline POLLUX_ABI::detail {
 
-slot_index slot_table::allocate(slot_kind kind, source_location where) {
-    slot_index index = free_;
-    if (index == no_slot) {
-        if (chunks_.empty() || chunks_.back()->used == slots_per_chunk) {
-            if (chunks_.size() == (1U << index_bits) / units_per_chunk) {
-                throw std::length_error("a reactor holds at most 76 million registrations");
-            }
-            const auto first = static_cast<slot_index>(chunks_.size() * units_per_chunk);
-            chunks_.push_back(std::make_unique<chunk>(owner_, first));
-        }
-        index = index_of(chunks_.back()->slots[chunks_.back()->used++]);
-    } else {
-        free_ = head(index).as.unused.next;
+slot_table::chunk::chunk(core& of, slot_index at) noexcept : owner(&of), first(at) {
+    for (std::size_t number = 0; number < slots_per_chunk; ++number) {
+        new (&this->at(number)) slot;
+        free[number / 64] |= std::uint64_t{1} << number % 64;
     }
-    slot& made = head(index);
-    made.kind = kind;
-    made.internal = false;
-    made.registered = false;
-    made.clock = 0;
-    made.priority = io_priority::normal;
-    made.wanted = interest::none;
-    made.armed = interest::none;
-    made.line = where.line();
-    made.file = where.file_name();
-    return index;
 }
 
-void slot_table::free(slot_index index) noexcept {
-    slot& freed = head(index);
-    freed.kind = slot_kind::free;
-    if (freed.generation == 0) {
-        return;
+slot_table::~slot_table() {
+    for (auto* const start : chunks_) {
+        chunk& in = *header_in(start);
+        for (std::size_t number = 0; number < slots_per_chunk; ++number) {
+            in.at(number).~slot();
+        }
     }
-    freed.as.unused.next = free_;
-    free_ = index;
+}
+
+[[gnu::noinline]] void slot_table::add_chunk() {
+    if (chunks_.size() == (1U << index_bits) / units_per_chunk) {
+        throw std::length_error("a reactor holds at most 76 million registrations");
+    }
+    if (chunks_.size() == chunks_.capacity()) {
+        chunks_.reserve(std::max<std::size_t>(1, 2 * chunks_.size())); // nothing below may fail half-way
+    }
+    if (room_ == 0) {
+        const auto count = std::clamp<std::size_t>(chunks_.size(), 4, 1024);
+        std::unique_ptr<std::byte, give_back> made(
+            static_cast<std::byte*>(::operator new (count* chunk_size, std::align_val_t{chunk_size})));
+        next_ = made.get();
+        blocks_.push_back(std::move(made));
+        room_ = count;
+    }
+    --room_;
+    auto* const start = std::exchange(next_, next_ + chunk_size);
+    open_ = new (header_in(start)) chunk(owner_, static_cast<slot_index>(chunks_.size()) * units_per_chunk);
+    chunks_.push_back(start);
 }
 
 } // namespace pollux::inline POLLUX_ABI::detail

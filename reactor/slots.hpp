@@ -13,8 +13,10 @@
 #include <pollux/reactor/registration.hpp>
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -89,17 +91,13 @@ struct slot { // NOLINT(cppcoreguidelines-pro-type-member-init): one member of e
     struct hook_part {
         hook_point point;
     };
-    struct free_part {
-        slot_index next;
-    };
     union part {
-        part() noexcept : unused{no_slot} {}
+        part() noexcept : watch{nullptr} {}
         watch_part watch;
         socket_part socket;
         timer_part timer;
         signal_part signal;
         hook_part hook;
-        free_part unused;
     };
 
     std::uint32_t generation = 1;
@@ -140,21 +138,27 @@ public:
     static constexpr unsigned generation_bits = 32;
 
     explicit slot_table(core& owner) noexcept : owner_(owner) {}
+    slot_table(const slot_table&) = delete;
+    slot_table& operator=(const slot_table&) = delete;
+    ~slot_table();
 
     [[nodiscard]] slot& head(slot_index index) const noexcept {
-        auto* const start = reinterpret_cast<std::byte*>(chunks_[index / units_per_chunk].get());
-        return *reinterpret_cast<slot*>(start + index % units_per_chunk * unit);
+        return *reinterpret_cast<slot*>(chunks_[index / units_per_chunk] + index % units_per_chunk * unit);
     }
 
     /// The core whose table holds that slot.
     [[nodiscard]] static core& owner_of(const slot* of) noexcept { return *chunk_of(of)->owner; }
     [[nodiscard]] static slot_index index_of(const slot& of) noexcept {
-        const auto offset = reinterpret_cast<std::uintptr_t>(&of) % sizeof(chunk);
+        const auto offset = reinterpret_cast<std::uintptr_t>(&of) % chunk_size;
         return chunk_of(&of)->first + static_cast<slot_index>(offset / unit);
     }
 
     [[nodiscard]] std::uint64_t token(slot_index index) const noexcept {
         return std::uint64_t{index} << generation_bits | head(index).generation;
+    }
+
+    [[nodiscard]] static std::uint64_t token(const slot& of) noexcept {
+        return std::uint64_t{index_of(of)} << generation_bits | of.generation;
     }
 
     /// The slot that a token names, or no_slot when it has ended.
@@ -170,22 +174,61 @@ public:
         return head.generation == static_cast<std::uint32_t>(token);
     }
 
-    /// A free slot, with a generation that no living token has. Errors: bad_alloc; length_error beyond 76 million slots.
-    [[nodiscard]] slot_index allocate(slot_kind kind, source_location where);
+    /// A free slot, with a generation that no living token has; among those of a chunk, the one with the lowest address, so
+    /// that many made in a row lie in a row whatever was freed before. Errors: bad_alloc; length_error beyond 76 million slots.
+    [[nodiscard]] slot& allocate(slot_kind kind, source_location where) {
+        if (open_ == nullptr) [[unlikely]] {
+            add_chunk();
+        }
+        chunk& from = *open_;
+        std::size_t word = 0;
+        while (from.free[word] == 0) {
+            ++word;
+        }
+        const auto bit = static_cast<std::size_t>(std::countr_zero(from.free[word]));
+        from.free[word] &= from.free[word] - 1;
+        if (--from.free_count == 0) {
+            open_ = from.next_open;
+        }
+        slot& made = from.at(word * 64 + bit);
+        made.kind = kind;
+        made.internal = false;
+        made.registered = false;
+        made.clock = 0;
+        made.priority = io_priority::normal;
+        made.wanted = interest::none;
+        made.armed = interest::none;
+        made.line = where.line();
+        made.file = where.file_name();
+        return made;
+    }
 
     /// Makes every token of the slot stale.
-    void retire(slot_index index) noexcept { ++head(index).generation; }
+    static void retire(slot& head) noexcept { ++head.generation; }
 
-    /// Returns a retired slot, whose callable is empty, to the free list. One whose generations are used up is left aside for ever:
+    /// Takes back a retired slot, whose callable is empty. One whose generations are used up is left aside for ever:
     /// a token is never given out twice.
-    void free(slot_index index) noexcept;
+    void free(slot& freed) noexcept {
+        freed.kind = slot_kind::free;
+        if (freed.generation == 0) [[unlikely]] {
+            return;
+        }
+        chunk& of = *chunk_of(&freed);
+        const auto number = of.number_of(freed);
+        of.free[number / 64] |= std::uint64_t{1} << number % 64;
+        if (of.free_count++ == 0) {
+            of.next_open = open_;
+            open_ = &of;
+        }
+    }
 
-    /// Calls `function(index)` for every slot ever used, also for those that come into use meanwhile.
+    /// Calls `function(index)` for every slot, free or not.
     template <class Function>
     void for_each(Function function) {
         for (std::size_t place = 0; place < chunks_.size(); ++place) {
-            for (slot_index offset = 0; offset < chunks_[place]->used; ++offset) {
-                function(index_of(chunks_[place]->slots[offset]));
+            chunk& in = *header_in(chunks_[place]);
+            for (std::size_t number = 0; number < slots_per_chunk; ++number) {
+                function(index_of(in.at(number)));
             }
         }
     }
@@ -195,26 +238,56 @@ private:
     // An index counts units of 16 bytes: its bits are a chunk's number and a slot's offset in it, and no multiplication
     // lies between a token and its slot.
     static constexpr std::size_t unit = 16;
-    static constexpr slot_index units_per_chunk = 32'768 / unit;
+    static constexpr std::size_t chunk_size =
+        32'768; // and alignment: a slot's address leads to its chunk, and so to its core
+    static constexpr slot_index units_per_chunk = chunk_size / unit;
 
-    // 32 KiB at a multiple of 32 KiB: a slot's address leads to its chunk, and so to its core.
-    struct alignas(32'768) chunk {
-        chunk(core& of, slot_index at) noexcept : owner(&of), first(at) {}
+    // A chunk's header lies among its slots, in each of 64 neighbours in another place: would all of them begin their chunks, they
+    // would share a few sets of the processor's cache, and each look at a header would go to memory.
+    struct chunk {
+        chunk(core& of, slot_index at) noexcept;
+        [[nodiscard]] slot& at(std::size_t number) noexcept {
+            const auto offset = number * sizeof(slot);
+            auto* const start = reinterpret_cast<std::byte*>(this) - header_offset(this);
+            return *reinterpret_cast<slot*>(start + offset + (offset < header_offset(this) ? 0 : sizeof(chunk)));
+        }
+        [[nodiscard]] std::size_t number_of(const slot& in) const noexcept {
+            const auto offset = reinterpret_cast<std::uintptr_t>(&in) % chunk_size;
+            return (offset - (offset < header_offset(this) ? 0 : sizeof(chunk))) / sizeof(slot);
+        }
         core* owner;
         slot_index first;
-        slot_index used = 0;
-        std::array<slot, slots_per_chunk> slots;
+        slot_index free_count = slots_per_chunk;
+        chunk* next_open = nullptr;                                    // while it has free slots
+        std::array<std::uint64_t, (slots_per_chunk + 63) / 64> free{}; // bits
     };
-    static_assert(sizeof(chunk) == 32'768);
+    static_assert(sizeof(chunk) + slots_per_chunk * sizeof(slot) <= chunk_size);
+    struct give_back {
+        void operator()(std::byte* block) const noexcept { ::operator delete (block, std::align_val_t{chunk_size}); }
+    };
 
-    [[nodiscard]] static const chunk* chunk_of(const slot* of) noexcept {
-        // NOLINTNEXTLINE(performance-no-int-to-ptr): rounding down an address has no other form
-        return reinterpret_cast<const chunk*>(reinterpret_cast<std::uintptr_t>(of) & ~(sizeof(chunk) - 1));
+    [[nodiscard]] static std::size_t header_offset(const void* in_chunk) noexcept {
+        constexpr std::size_t step = 4 * sizeof(slot); // a multiple of the cache's lines
+        constexpr std::size_t steps = 64;
+        static_assert(steps * step <= chunk_size && step % 64 == 0);
+        return reinterpret_cast<std::uintptr_t>(in_chunk) / chunk_size % steps * step;
     }
+    [[nodiscard]] static chunk* header_in(std::byte* start) noexcept {
+        return reinterpret_cast<chunk*>(start + header_offset(start));
+    }
+    [[nodiscard]] static chunk* chunk_of(const slot* of) noexcept {
+        const auto start = reinterpret_cast<std::uintptr_t>(of) & ~(chunk_size - 1);
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): rounding down an address has no other form
+        return header_in(reinterpret_cast<std::byte*>(start));
+    }
+    void add_chunk();
 
     core& owner_;
-    std::vector<std::unique_ptr<chunk>> chunks_;
-    slot_index free_ = no_slot;
+    std::vector<std::byte*> chunks_;
+    std::vector<std::unique_ptr<std::byte, give_back>> blocks_; // of several chunks: each allocation wastes two pages
+    std::size_t room_ = 0;                                      // chunks that the last one still has room for,
+    std::byte* next_ = nullptr;                                 // and where the next one of them goes
+    chunk* open_ = nullptr;                                     // the first chunk with free slots
 };
 
 } // namespace pollux::inline POLLUX_ABI::detail

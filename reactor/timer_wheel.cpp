@@ -9,73 +9,23 @@
 
 namespace pollux::inline POLLUX_ABI::detail {
 
-namespace {
-
-std::uint64_t tick_of(std::int64_t time) noexcept {
-    constexpr int tick_bits = 17;
-    return time < 0 ? 0 : static_cast<std::uint64_t>(time) >> tick_bits;
-}
-
-} // namespace
-
 timer_wheel::timer_wheel(slot_table& slots, std::int64_t now) noexcept : slots_(slots), tick_(tick_of(now)) {}
 
-timer_wheel::place timer_wheel::place_of(std::int64_t deadline) const noexcept {
-    const auto tick = std::max(tick_of(deadline), tick_);
-    const auto differing = tick ^ tick_;
-    const int level = differing == 0 ? 0 : (static_cast<int>(std::bit_width(differing)) - 1) / digit_bits;
-    return {level, static_cast<std::size_t>(tick >> (level * digit_bits)) % digits};
-}
-
-void timer_wheel::append(list& to, slot_index index) noexcept {
-    auto& added = timer(index);
-    added.previous = to.tail;
-    added.next = no_slot;
-    if (to.tail == no_slot) {
-        to.head = index;
-        to.earliest = added.deadline;
-    } else {
-        timer(to.tail).next = index;
-        to.earliest = std::min(to.earliest, added.deadline);
-    }
-    to.tail = index;
-}
-
-void timer_wheel::unlink(list& from, slot_index index) noexcept {
-    const auto& gone = timer(index);
+void timer_wheel::unlink(list& from, const slot::timer_part& gone) noexcept {
     (gone.previous == no_slot ? from.head : timer(gone.previous).next) = gone.next;
     (gone.next == no_slot ? from.tail : timer(gone.next).previous) = gone.previous;
 }
 
-void timer_wheel::link(slot_index index) noexcept {
-    const auto where = place_of(timer(index).deadline);
-    append(at(where), index);
-    occupied_[static_cast<std::size_t>(where.level)] |= std::uint64_t{1} << where.digit;
-    slots_.head(index).list = timer_list::wheel;
-}
-
-void timer_wheel::insert(slot_index index) noexcept {
-    link(index);
-    ++count_;
-}
-
-void timer_wheel::remove(slot_index index) noexcept {
-    --count_;
-    switch (slots_.head(index).list) {
-    case timer_list::due:
-        unlink(due_, index);
-        break;
-    case timer_list::deferred:
-        unlink(deferred_, index);
-        break;
-    case timer_list::wheel: {
-        const auto where = place_of(timer(index).deadline);
-        unlink(at(where), index);
-        if (at(where).head == no_slot) {
-            occupied_[static_cast<std::size_t>(where.level)] &= ~(std::uint64_t{1} << where.digit);
-        }
-        break;
+// The first of its list, or the last.
+void timer_wheel::remove_outer(const slot& head) noexcept {
+    if (head.list != timer_list::wheel) {
+        unlink(head.list == timer_list::due ? due_ : deferred_, head.as.timer);
+        return;
     }
+    const auto where = place_of(head.as.timer.deadline);
+    unlink(at(where), head.as.timer);
+    if (at(where).head == no_slot) {
+        occupied_[static_cast<std::size_t>(where.level)] &= ~(std::uint64_t{1} << where.digit);
     }
 }
 
@@ -165,7 +115,7 @@ void timer_wheel::make_due(list& batch, std::uint32_t turn, bool whole) noexcept
         slot& head = slots_.head(index);
         const bool later = !whole && head.armed_turn == turn;
         head.list = later ? timer_list::deferred : timer_list::due;
-        append(later ? deferred_ : due_, index);
+        append(later ? deferred_ : due_, head.as.timer, index);
     });
 }
 
@@ -201,8 +151,9 @@ void timer_wheel::collect(std::int64_t now, std::uint32_t turn, bool whole) noex
             if (at(where).earliest <= now) {
                 const list all = take(where);
                 list batch;
-                for_each(all,
-                         [&](slot_index index) { timer(index).deadline <= now ? append(batch, index) : link(index); });
+                for_each(all, [&](slot_index index) {
+                    timer(index).deadline <= now ? append(batch, timer(index), index) : link(index);
+                });
                 if (batch.head != no_slot) {
                     make_due(batch, turn, whole);
                 }

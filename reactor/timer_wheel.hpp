@@ -11,7 +11,9 @@
 
 #include "reactor/slots.hpp"
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <limits>
 
@@ -23,9 +25,21 @@ public:
     timer_wheel(slot_table& slots, std::int64_t now) noexcept;
 
     /// Links an armed timer (its deadline is set). O(1).
-    void insert(slot_index index) noexcept;
+    void insert(slot& head, slot_index index) noexcept {
+        link(head, index);
+        ++count_;
+    }
     /// Unlinks it, wherever it is. O(1).
-    void remove(slot_index index) noexcept;
+    void remove(slot& head) noexcept {
+        --count_;
+        const auto& gone = head.as.timer;
+        if (gone.previous != no_slot && gone.next != no_slot) [[likely]] { // in whatever list
+            timer(gone.previous).next = gone.next;
+            timer(gone.next).previous = gone.previous;
+        } else {
+            remove_outer(head);
+        }
+    }
 
     /// Appends what is due at `now` to the due list, by deadline, then in arming order. Unless `whole`, timers armed in
     /// `turn` are put aside until the next whole collect.
@@ -58,14 +72,40 @@ private:
     };
 
     [[nodiscard]] slot::timer_part& timer(slot_index index) noexcept { return slots_.head(index).as.timer; }
-    [[nodiscard]] place place_of(std::int64_t deadline) const noexcept;
+    [[nodiscard]] static std::uint64_t tick_of(std::int64_t time) noexcept {
+        constexpr int tick_bits = 17;
+        return static_cast<std::uint64_t>(std::max<std::int64_t>(time, 0)) >> tick_bits;
+    }
+    [[nodiscard]] place place_of(std::int64_t deadline) const noexcept {
+        const auto tick = std::max(tick_of(deadline), tick_);
+        const int level = (static_cast<int>(std::bit_width((tick ^ tick_) | 1)) - 1) / digit_bits;
+        return {level, static_cast<std::size_t>(tick >> (level * digit_bits)) % digits};
+    }
     [[nodiscard]] list& at(place where) noexcept { return lists_[static_cast<std::size_t>(where.level)][where.digit]; }
     [[nodiscard]] place first_occupied() const noexcept;
     [[nodiscard]] std::int64_t find_next_deadline() const noexcept;
     [[nodiscard]] list take(place where) noexcept;
-    void append(list& to, slot_index index) noexcept;
-    void unlink(list& from, slot_index index) noexcept;
-    void link(slot_index index) noexcept;
+    void append(list& to, slot::timer_part& added, slot_index index) noexcept {
+        added.previous = to.tail;
+        added.next = no_slot;
+        if (to.tail == no_slot) {
+            to.head = index;
+            to.earliest = added.deadline;
+        } else {
+            timer(to.tail).next = index;
+            to.earliest = std::min(to.earliest, added.deadline);
+        }
+        to.tail = index;
+    }
+    void unlink(list& from, const slot::timer_part& gone) noexcept;
+    void remove_outer(const slot& head) noexcept;
+    void link(slot& head, slot_index index) noexcept {
+        const auto where = place_of(head.as.timer.deadline);
+        append(at(where), head.as.timer, index);
+        occupied_[static_cast<std::size_t>(where.level)] |= std::uint64_t{1} << where.digit;
+        head.list = timer_list::wheel;
+    }
+    void link(slot_index index) noexcept { link(slots_.head(index), index); }
     void sort(list& unsorted) noexcept;
     void make_due(list& batch, std::uint32_t turn, bool whole) noexcept;
     template <class Function>

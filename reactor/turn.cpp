@@ -121,7 +121,9 @@ bool core::turn(timeout limit) {
         ++turn_;
         fired_before_ = counters.timers;
         ++counters.turns;
-        take_mail();
+        if (!batch_.empty() || box->news.load(std::memory_order_relaxed)) {
+            take_mail();
+        }
         if (!collected_) {
             collect_timers(true);
         }
@@ -134,7 +136,7 @@ bool core::turn(timeout limit) {
         phase_ = phase::posts;
         [[fallthrough]];
     case phase::posts:
-        if (!run_posts()) {
+        if ((next_post_ < batch_.size() || fan_outs_pending()) && !run_posts()) {
             return false;
         }
         phase_ = phase::before_wait;
@@ -178,7 +180,7 @@ bool core::turn(timeout limit) {
     return true;
 }
 
-void core::collect_timers(bool whole) {
+void core::collect_armed(bool whole) {
     other_clocks.collect(turn_, whole);
     if (wheel_.empty()) {
         now_.reset();
@@ -189,15 +191,20 @@ void core::collect_timers(bool whole) {
 }
 
 bool core::fire_timers() {
-    while (auto* const other = other_clocks.due()) {
-        if (!fire_timers(*other)) {
-            return false;
+    while (other_clocks.used())
+        [[unlikely]] {
+            auto* const other = other_clocks.due();
+            if (other == nullptr) {
+                break;
+            }
+            if (!fire_timers(*other)) {
+                return false;
+            }
+            if (other->first_due() != no_slot) {
+                break;
+            }
         }
-        if (other->first_due() != no_slot) {
-            break;
-        }
-    }
-    return fire_timers(wheel_);
+    return wheel_.first_due() == no_slot || fire_timers(wheel_);
 }
 
 // A crowd is spread over turns, so that I/O is served in between.
@@ -224,14 +231,14 @@ bool core::fire_timers(timer_wheel& from) {
 void core::fire(timer_wheel& from, slot_index index) {
     slot& head = slots.head(index);
     ++counters.timers;
-    from.remove(index);
+    from.remove(head);
     if (head.as.timer.period != 0) {
         fire_periodic(from, index);
         return;
     }
     auto handler = take_callable<void()>(head);
-    slots.retire(index);
-    free_slot(index);
+    slot_table::retire(head);
+    free_slot(head);
     --work_;
     handler();
 }
@@ -244,16 +251,17 @@ void core::fire_periodic(timer_wheel& from, slot_index index) {
     const auto at = std::max(now().time_since_epoch().count(), deadline);
     if (period < 0) {
         const auto next = saturated_add(to_time(at), clock::duration(-period)).time_since_epoch().count();
-        arm(index, next);
+        arm(head, index, next);
         const auto token = slots.token(index);
         const auto set = head.as.timer.deadline;
         const auto count_from_its_end = [&]() noexcept {
             if (slots.find(token) != no_slot && head.as.timer.deadline == set) {
-                rearm(index, saturated_add(driver->now(), clock::duration(-period)).time_since_epoch().count());
+                rearm(slots.head(index), index,
+                      saturated_add(driver->now(), clock::duration(-period)).time_since_epoch().count());
             }
         };
         try {
-            call_in_place<void(std::uint64_t)>(index, std::uint64_t{0});
+            call_in_place<void(std::uint64_t)>(slots.head(index), std::uint64_t{0});
         } catch (...) {
             count_from_its_end();
             throw;
@@ -267,8 +275,8 @@ void core::fire_periodic(timer_wheel& from, slot_index index) {
     const auto last = at - static_cast<std::int64_t>(late % static_cast<std::uint64_t>(period));
     head.as.timer.deadline = saturated_add(to_time(last), clock::duration(period)).time_since_epoch().count();
     head.armed_turn = turn_;
-    from.insert(index);
-    call_in_place<void(std::uint64_t)>(index, missed);
+    from.insert(head, index);
+    call_in_place<void(std::uint64_t)>(slots.head(index), missed);
 }
 
 bool core::run_idle() {
@@ -387,10 +395,13 @@ bool core::dispatch() {
     }
     // In locals: nothing that a handler may do changes the batch.
     const auto* const events = events_.data();
-    for (const auto end = events_.size(); next_event_ < end;) {
-        dispatch(events[next_event_++]);
+    const auto& stop = box->stop;
+    for (auto place = next_event_, end = events_.size(); place < end;) {
+        const auto& event = events[place];
+        next_event_ = ++place;
+        dispatch(event);
         handler_returned();
-        if (stop_requested()) [[unlikely]] {
+        if (stop.load(std::memory_order_relaxed)) [[unlikely]] {
             return false;
         }
     }
@@ -398,12 +409,11 @@ bool core::dispatch() {
 }
 
 void core::dispatch(const multiplexer::event& event) {
-    const slot_index index = slots.find(event.token);
-    if (index == no_slot) [[unlikely]] {
+    slot& head = slots.head(slot_table::index_of(event.token));
+    if (!slot_table::names(event.token, head)) [[unlikely]] {
         ++counters.stale_events;
         return;
     }
-    slot& head = slots.head(index);
     // An earlier handler of this batch may have changed what is wanted.
     constexpr unsigned directions = 7;
     const auto wanted = raw(head.wanted);

@@ -166,7 +166,7 @@ void on_acceptable(core& owner, slot& ready, readiness) {
         auto accepted =
             detail_stream::make(owner, std::move(fd), is_socket, source_location::current(head.file, head.line));
         extra_of(owner, index).failures = 0;
-        owner.call_in_place<void(stream)>(index, std::move(accepted));
+        owner.call_in_place<void(stream)>(owner.slots.head(index), std::move(accepted));
         if (owner.slots.find(token) == no_slot || owner.slots.head(index).wanted == interest::none ||
             owner.stop_requested()) {
             return;

@@ -77,6 +77,17 @@ def client(executable, port, processor=1, **options):
     return int(messages), float(seconds)
 
 
+def instructions(arguments):
+    """User-space instructions of a program that runs to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "callgrind")
+        done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", *arguments],
+                              capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(arguments)} failed: {done.stderr.strip()}")
+        return int(re.search(r"^(?:summary|totals): (\d+)", Path(out).read_text(), re.MULTILINE)[1])
+
+
 def instructions_per_message(executable, name, **options):
     """User-space instructions of the server for one message: the difference of two runs, so that set-up and the
     connections' first message do not count."""

@@ -44,6 +44,9 @@ public:
 
     [[nodiscard]] explicit operator bool() const noexcept { return invoke_ != nullptr; }
 
+    /// Whether destroying it does nothing.
+    [[nodiscard]] bool owns_nothing() const noexcept { return manage_ == nullptr; }
+
     /// Destroys the callable where it is, which must not come back to this object.
     void clear() noexcept {
         invoke_ = nullptr;

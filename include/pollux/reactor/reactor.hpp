@@ -76,21 +76,23 @@ public:
     template <class Rep, class Period>
     timer_registration after(std::chrono::duration<Rep, Period> delay, callback<void()> handler,
                              source_location where = source_location::current()) {
-        return after_delay(saturated(delay), {}, std::move(handler), where);
+        return after_delay(saturated(delay), {}, handler, where);
     }
     template <class Rep, class Period>
     timer_registration after(std::chrono::duration<Rep, Period> delay, timer_options options, callback<void()> handler,
                              source_location where = source_location::current()) {
-        return after_delay(saturated(delay), options, std::move(handler), where);
+        return after_delay(saturated(delay), options, handler, where);
     }
 
     /// Calls `handler` once when the clock has reached `deadline`. Equal deadlines fire in arming order.
     timer_registration at(clock::time_point deadline, callback<void()> handler,
                           source_location where = source_location::current()) {
-        return at(deadline, {}, std::move(handler), where);
+        return at_time(deadline, {}, handler, where);
     }
     timer_registration at(clock::time_point deadline, timer_options options, callback<void()> handler,
-                          source_location where = source_location::current());
+                          source_location where = source_location::current()) {
+        return at_time(deadline, options, handler, where);
+    }
 
     /// Calls `handler` once when the wall clock shows `deadline` or more; when the clock is set it follows at once (on Linux;
     /// elsewhere within a second). Not by the reactor's time_source. Errors: EMFILE and the like for the first one.
@@ -247,7 +249,10 @@ private:
     }
     run_status run_for_time(clock::duration time);
     watch_registration watch_fd(int fd, interest wanted, callback<void(readiness)> handler, source_location where);
-    timer_registration after_delay(clock::duration delay, timer_options options, callback<void()> handler,
+    // By reference: the handler is moved once, into its slot.
+    timer_registration at_time(clock::time_point deadline, timer_options options, callback<void()>& handler,
+                               source_location where);
+    timer_registration after_delay(clock::duration delay, timer_options options, callback<void()>& handler,
                                    source_location where);
     timer_registration every_period(clock::duration period, timer_options options,
                                     callback<void(std::uint64_t)> handler, source_location where);

@@ -118,13 +118,13 @@ public:
         while (busy > 0) {
             const int count = ::epoll_wait(epfd, events.data(), static_cast<int>(events.size()), -1);
             for (int place = 0; place < count; ++place) {
-                auto& peer = peers_[events[static_cast<std::size_t>(place)].data.u64];
-                if (receive(peer)) {
+                auto& each = peers_[events[static_cast<std::size_t>(place)].data.u64];
+                if (receive(each)) {
                     done += static_cast<std::uint64_t>(options_.pipeline);
                     const bool more = messages != 0
                                           ? done + busy * static_cast<std::uint64_t>(options_.pipeline) <= messages
                                           : std::chrono::steady_clock::now() < end;
-                    more ? send_block(peer) : static_cast<void>(--busy);
+                    more ? send_block(each) : static_cast<void>(--busy);
                 }
             }
         }
