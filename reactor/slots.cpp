@@ -32,7 +32,8 @@ slot_table::~slot_table() {
         chunks_.reserve(std::max<std::size_t>(1, 2 * chunks_.size())); // nothing below may fail half-way
     }
     if (room_ == 0) {
-        const auto count = std::clamp<std::size_t>(chunks_.size(), 4, 1024);
+        // An eighth more: what is asked for and not used stays small beside what is.
+        const auto count = std::clamp<std::size_t>(chunks_.size() / 8, 4, 1024);
         std::unique_ptr<std::byte, give_back> made(
             static_cast<std::byte*>(::operator new (count* chunk_size, std::align_val_t{chunk_size})));
         next_ = made.get();
