@@ -8,6 +8,7 @@
 #include <pollux/core/unique_fd.hpp>
 #include <pollux/reactor/reactor.hpp>
 
+#include <deque>
 #include <fstream>
 #include <future>
 #include <optional>
@@ -64,6 +65,11 @@ TEST_CASE("idle: 9,000 descriptors, 32 signals and a million far timers wake nob
         numbers.push_back(number);
     }
 #endif
+
+    std::deque<test::blocked> here; // a thread that has them unblocked would be told of
+    for (const int number : numbers) {
+        here.emplace_back(number);
+    }
 
     const test::pipe_pair pipe;
     std::vector<pollux::unique_fd> copies;
