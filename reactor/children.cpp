@@ -65,7 +65,7 @@ child_registration children::on_exit(int pid, callback<void(const exit_status&)>
         owner_.end(index);
         throw;
     }
-    owner_.slots.head(index).callable = std::move(handler);
+    owner_.slots.head(index).callable() = std::move(handler);
     if (ended_already > 0 && owner_.slots.head(index).fd < 0) {
         ended(index);
     }
@@ -104,7 +104,7 @@ void children::wait_by_signal(child& of) {
             owner_.end(index);
             throw;
         }
-        head.callable = callback<void(const signal_info&)>([this] { look_ = true; });
+        head.callable() = callback<void(const signal_info&)>([this] { look_ = true; });
         signal_handler_ = index;
         owner_.signals.look_at_threads(index);
         // Whoever ended before the signal was ours will not be told again.

@@ -58,14 +58,15 @@ void clock_timers::inserted(timer_clock of, std::int64_t deadline) noexcept {
     }
 }
 
-void clock_timers::collect(std::uint32_t turn, bool whole) noexcept {
+void clock_timers::collect(std::uint32_t sequence) noexcept {
     for (std::size_t place = 0; place < clocks_.size(); ++place) {
         auto* const clock = clocks_[place].get();
         if (clock == nullptr || (!clock->look && clock->alarm.fd() >= 0) || clock->wheel.empty()) {
             continue;
         }
-        clock->wheel.collect(clock_alarm::now(static_cast<timer_clock>(place + 1)), turn, whole);
-        clock->look = clock->wheel.next_deadline() == std::numeric_limits<std::int64_t>::min();
+        const auto now = clock_alarm::now(static_cast<timer_clock>(place + 1));
+        clock->wheel.collect(now, sequence);
+        clock->look = clock->wheel.next_deadline() <= now;
         set(*clock);
     }
 }
@@ -83,7 +84,7 @@ clock::time_point clock_timers::next_look(clock::time_point now) const noexcept 
     constexpr auto pause = std::chrono::seconds(1);
     auto when = clock::time_point::max();
     for (std::size_t place = 0; place < clocks_.size(); ++place) {
-        const auto* const clock = clocks_[place].get();
+        auto* const clock = clocks_[place].get();
         if (clock == nullptr || clock->wheel.empty()) {
             continue;
         }

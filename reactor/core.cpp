@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cassert>
 #include <cstdio>
 #include <exception>
 #include <limits>
@@ -70,6 +71,7 @@ void core::shut_down() noexcept {
         std::terminate();
     }
     closing_ = true;
+    wheel_.settle();
     {
         const auto unrun = box->close();
         batch_.clear();
@@ -99,7 +101,7 @@ void core::refuse_closing() {
 
 // Moved out first: its destructor may register, and get this very slot.
 void core::recycle_owner(slot& head) noexcept {
-    const callback_base dying(std::move(head.callable));
+    const callback_base dying(std::move(head.callable()));
     free_slot(head);
 }
 
@@ -108,16 +110,21 @@ void core::end(slot& head) noexcept {
     if (kind == slot_kind::free || kind == slot_kind::ended) {
         return;
     }
-    head.kind = slot_kind::ended;
     slot_table::retire(head);
     if (kind == slot_kind::timer) { // which are many
-        --work_;
+        work_ -= head.clock != 0 ? 1 : 0;
         wheel_of(head).remove(head);
-        if (&head != in_place_) {
-            recycle(head);
+        if (head.trivial) { // and not looking at its callable spares a look at memory
+            slots.free(head);
+        } else {
+            head.kind = slot_kind::ended;
+            if (&head != in_place_) {
+                recycle(head);
+            }
         }
         return;
     }
+    head.kind = slot_kind::ended;
     const auto index = slot_table::index_of(head);
     prioritized_ -= head.priority != io_priority::normal ? 1 : 0;
     work_ -= head.internal ? 0 : 1;
@@ -161,27 +168,40 @@ watch_registration core::watch(int fd, interest wanted, callback<void(readiness)
     slot& head = slots.head(index);
     head.fd = fd;
     head.wanted = wanted;
-    head.as.watch = {[](core& owner, slot& at, readiness seen) { owner.call_in_place<void(readiness)>(at, seen); }};
+    head.as.socket = {nullptr, 0, 0, ready_number([](core& owner, slot& at, readiness seen) {
+                          owner.call_in_place<void(readiness)>(at, seen);
+                      })};
     sync_or_end(index);
-    slots.head(index).callable = std::move(handler);
+    head.callable() = std::move(handler);
     return make_registration<watch_registration>(index);
+}
+
+// There are not many, and they are asked for in the same order by everybody.
+std::uint8_t core::ready_number(slot::ready_function ready) noexcept {
+    const auto found = std::find(readies_.begin(), readies_.begin() + ready_count_, ready);
+    const auto number = static_cast<std::uint8_t>(found - readies_.begin());
+    if (number == ready_count_) {
+        assert(ready_count_ < readies_.size());
+        readies_[ready_count_++] = ready;
+    }
+    return number;
 }
 
 slot_index core::add_socket(unique_fd fd, slot::ready_function ready, source_location where) {
     const slot_index index = add_slot(slot_kind::socket, where);
     slot& head = slots.head(index);
     head.fd = fd.release();
-    head.as.socket = {ready, nullptr, 0, 0};
+    head.as.socket = {nullptr, 0, 0, ready_number(ready)};
     return index;
 }
 
 slot_index core::watch_internal(int fd, slot::ready_function ready) {
-    const slot_index index = slot_table::index_of(slots.allocate(slot_kind::watch, source_location()));
-    slot& head = slots.head(index);
+    slot& head = slots.allocate(slot_kind::watch, source_location());
+    const slot_index index = slot_table::index_of(head);
     head.internal = true;
     head.fd = fd;
     head.wanted = interest::readable;
-    head.as.watch = {ready};
+    head.as.socket = {nullptr, 0, 0, ready_number(ready)};
     sync_or_end(index);
     return index;
 }
@@ -195,25 +215,29 @@ void core::sync_or_end(slot_index index) {
     }
 }
 
-slot& core::add_timer(timer_clock of, std::int64_t deadline, std::int64_t period, clock::duration slack,
-                      callback_base&& handler, source_location where) {
+slot& core::add_timer(timer_clock of, std::int64_t deadline, clock::duration slack, callback_base&& handler,
+                      source_location where) {
     expect_handler(handler, "a timer");
+    check_open();
     if (of != timer_clock::steady) [[unlikely]] {
         other_clocks.prepare(of);
     }
-    slot& head = new_slot(slot_kind::timer, where);
-    head.clock = static_cast<unsigned char>(of) & 3U;
-    head.slack_bits = slack_bits(slack);
-    head.as.timer.period = period;
-    head.callable.fill_from(handler);
-    arm(head, slot_table::index_of(head), deadline);
+    slot& head = slots.allocate(slot_kind::timer, where);
+    head.callable().fill_from(handler);
+    const auto index = slot_table::index_of(head);
+    if (of == timer_clock::steady && slack <= clock::duration::zero()) [[likely]] {
+        wheel_.insert(head, index, deadline, ++sequence_); // which is quick
+    } else {
+        head.clock = static_cast<unsigned char>(of) & 3U;
+        work_ += head.clock != 0 ? 1 : 0;
+        head.slack_bits = slack_bits(slack);
+        arm(head, index, deadline);
+    }
     return head;
 }
 
 void core::arm(slot& head, slot_index index, std::int64_t deadline) noexcept {
-    head.armed_turn = turn_;
-    head.as.timer.deadline = within_slack(deadline, head.slack_bits);
-    wheel_of(head).insert(head, index);
+    wheel_of(head).insert(head, index, within_slack(deadline, head.slack_bits), ++sequence_);
     if (head.clock != 0) [[unlikely]] {
         other_clocks.inserted(static_cast<timer_clock>(head.clock), head.as.timer.deadline);
     }
@@ -229,7 +253,7 @@ signal_registration core::on_signal(int number, callback<void(const signal_info&
         end(index);
         throw;
     }
-    slots.head(index).callable = std::move(handler);
+    slots.head(index).callable() = std::move(handler);
     auto made = make_registration<signal_registration>(index);
     signals.look_at_threads(index);
     return made;
@@ -240,7 +264,7 @@ hook_registration core::add_hook(hook_point point, callback<void()> handler, sou
     const slot_index index = add_slot(slot_kind::hook, where);
     slot& head = slots.head(index);
     head.as.hook.point = point;
-    head.callable = std::move(handler);
+    head.callable() = std::move(handler);
     if (point != hook_point::idle) {
         head.internal = true;
         --work_;
@@ -293,7 +317,7 @@ std::vector<watched> core::interests() {
 }
 
 void core::report(diagnostic_kind kind, int error, const slot& head) noexcept {
-    report({kind, {error, std::system_category()}, head.fd, source_location::current(head.file, head.line)});
+    report({kind, {error, std::system_category()}, head.fd, slots.where(head)});
 }
 
 void core::report(const diagnostic& what) noexcept {

@@ -43,6 +43,13 @@ inline void expect_handler(const callback_base& handler, const char* call) {
     }
 }
 
+/// The callable of a periodic timer.
+struct periodic_call {
+    std::int64_t period; // nanoseconds; negative: a delay after the handler
+    callback<void(std::uint64_t)> handler;
+    void operator()(std::uint64_t missed) { handler(missed); }
+};
+
 class core {
 public:
     explicit core(const reactor_options& options);
@@ -91,9 +98,9 @@ public:
     [[nodiscard]] slot_index add_socket(unique_fd fd, slot::ready_function ready, source_location where);
     /// A watch of the reactor's own: no callable, no reason for run() to go on.
     [[nodiscard]] slot_index watch_internal(int fd, slot::ready_function ready);
-    /// `period`: as in slot::timer_part. `deadline`: nanoseconds of that clock.
-    [[nodiscard]] slot& add_timer(timer_clock of, std::int64_t deadline, std::int64_t period, clock::duration slack,
-                                  callback_base&& handler, source_location where);
+    /// `deadline`: nanoseconds of that clock.
+    [[nodiscard]] slot& add_timer(timer_clock of, std::int64_t deadline, clock::duration slack, callback_base&& handler,
+                                  source_location where);
     [[nodiscard]] signal_registration on_signal(int number, callback<void(const signal_info&)> handler,
                                                 source_location where);
     [[nodiscard]] hook_registration add_hook(hook_point point, callback<void()> handler, source_location where);
@@ -102,11 +109,23 @@ public:
     /// Ends the registration and calls its handler, unless it has ended.
     void finish_offload(std::uint64_t token, offloaded* done, const std::exception_ptr& failed);
 
+    /// One whose callable is yet to be made, and will own nothing. Counts its registration.
+    [[nodiscard]] started start_timer(std::int64_t deadline, source_location where) {
+        check_open();
+        const auto [head, index] = slots.allocate_bare(slot_kind::timer, true, where);
+        wheel_.insert(head, index, deadline, ++sequence_); // which is quick
+        retain();
+        return {&head, slot_table::token(head, index) | started::ends_later};
+    }
+    /// Ends such a timer, if that token still names one.
+    void end_later(slot& head, std::uint64_t token) noexcept {
+        wheel_.cancel(head, static_cast<std::uint32_t>(token));
+    }
     /// A plain timer, `delay` from now.
     [[nodiscard]] timer_registration after(clock::duration delay, callback<void()> handler, source_location where) {
         const auto deadline = saturated_add(driver->now(), delay).time_since_epoch().count();
         return make_registration<timer_registration>(
-            add_timer(timer_clock::steady, deadline, 0, {}, std::move(handler), where));
+            add_timer(timer_clock::steady, deadline, {}, std::move(handler), where));
     }
     /// Makes tokens of the slot stale, undoes what its kind has set up and destroys its callable (after it has returned,
     /// when it is the one that runs).
@@ -117,10 +136,7 @@ public:
     /// Moves it; its clock, period and slack stay.
     void rearm(slot& head, slot_index index, std::int64_t deadline) noexcept {
         if (head.clock == 0 && head.slack_bits == 0) [[likely]] { // which is quick
-            wheel_.remove(head);
-            head.armed_turn = turn_;
-            head.as.timer.deadline = deadline;
-            wheel_.insert(head, index);
+            wheel_.move(head, index, deadline, ++sequence_);
         } else {
             wheel_of(head).remove(head);
             arm(head, index, deadline);
@@ -150,7 +166,7 @@ public:
     [[nodiscard]] clock::time_point next_deadline();
     /// Where the handler that runs was registered.
     [[nodiscard]] source_location place() const noexcept {
-        return running_slot_ != nullptr ? source_location::current(running_slot_->file, running_slot_->line) : place_;
+        return running_slot_ != nullptr ? slots.where(*running_slot_) : place_;
     }
 
     /// Calls a persistent handler in its slot; destroys it afterwards if it has ended itself. Errors: what it throws.
@@ -236,10 +252,11 @@ private:
         expect_own("registering");
     }
     [[noreturn]] static void refuse_closing();
+    [[nodiscard]] std::uint8_t ready_number(slot::ready_function ready) noexcept;
     void sync_or_end(slot_index index);
     void recycle(slot& head) noexcept {
-        if (head.callable.owns_nothing()) {
-            head.callable.clear();
+        if (head.callable().owns_nothing()) {
+            head.callable().clear();
             free_slot(head);
         } else {
             recycle_owner(head);
@@ -255,8 +272,10 @@ private:
         slots.free(head);
     }
     void arm(slot& head, slot_index index, std::int64_t deadline) noexcept;
-    [[nodiscard]] bool left_over() const noexcept;
-    [[nodiscard]] bool has_work() const noexcept;
+    [[nodiscard]] bool left_over() noexcept;
+    [[nodiscard]] bool has_work() noexcept;
+    /// Registrations that are not internal.
+    [[nodiscard]] std::uint64_t work() noexcept { return work_ + wheel_.size(); }
     [[nodiscard]] bool take_stop() noexcept;
 
     [[gnu::noinline]] void note_longest() noexcept;
@@ -268,14 +287,15 @@ private:
 
     // The turn. Those that return bool say false when stop() came in between; called again, they go on where they were.
     bool turn(timeout limit);
-    void collect_timers(bool whole) {
+    /// Of what was armed in this turn, nothing comes due in it.
+    void collect_timers() {
         if (wheel_.empty() && !other_clocks.used()) {
             now_.reset();
         } else {
-            collect_armed(whole);
+            collect_armed();
         }
     }
-    void collect_armed(bool whole);
+    void collect_armed();
     bool fire_timers();
     bool fire_timers(timer_wheel& from);
     void fire(timer_wheel& from, slot_index index);
@@ -302,13 +322,16 @@ private:
     slot_index alarm_ = no_slot; // the watch of the mailbox's descriptor
     bool closing_ = false;
     bool running_ = false;
-    std::uint64_t work_ = 0;             // registrations that are not internal
+    std::uint64_t work_ = 0;             // registrations that are not internal, nor in wheel_
     const slot* in_place_ = nullptr;     // whose handler runs in it
     const slot* running_slot_ = nullptr; // whose handler runs, while the slot is its own
     source_location place_;              // of what runs, where it has no slot
 
     phase phase_ = phase::begin;
-    std::uint32_t turn_ = 0;
+    std::uint32_t sequence_ = 0;       // of the last timer that was armed
+    std::uint32_t turn_sequence_ = 0;  // the first of this turn
+    std::array<slot::ready_function, 16> readies_{}; // by slot::socket_part::ready
+    std::uint8_t ready_count_ = 0;
     std::optional<clock::time_point> now_; // empty: to be read when asked for
     std::span<const multiplexer::event> events_;
     std::vector<multiplexer::event> ordered_; // by priority, while any registration has one

@@ -55,7 +55,7 @@ std::string deadline_text(std::int64_t deadline, std::int64_t now) {
 namespace detail {
 
 std::string core::describe_timer(const slot& head) {
-    std::string text = head.as.timer.period == 0 ? "timer" : "periodic timer";
+    std::string text = !head.periodic ? "timer" : "periodic timer";
     const auto deadline = head.as.timer.deadline;
     if (const auto of = static_cast<timer_clock>(head.clock); of != timer_clock::steady) {
         text += of == timer_clock::wall ? " by the wall clock" : " by the clock of boot time";
@@ -110,6 +110,7 @@ std::string core::why_awake() {
 }
 
 explanation core::explain() {
+    wheel_.settle();
     explanation all;
     all.mechanism = driver->readiness_source().kind();
     all.next_deadline = next_deadline();
@@ -121,7 +122,7 @@ explanation core::explain() {
             return;
         }
         explanation::entry entry{describe(head), -1, clock::time_point::max(), !head.internal,
-                                 source_location::current(head.file, head.line)};
+                                 slots.where(head)};
         if (head.kind == slot_kind::watch || head.kind == slot_kind::socket) {
             entry.fd = head.fd;
         } else if (head.kind == slot_kind::timer && static_cast<timer_clock>(head.clock) == timer_clock::steady) {
@@ -142,8 +143,8 @@ explanation core::explain() {
     append(all.last_turn, count_text(events_.size(), "event", "events"));
     append(all.last_turn, count_text(batch_.size(), "post", "posts"));
 
-    if (work_ > 0) {
-        append(all.running, count_text(work_, "registration", "registrations"));
+    if (work() > 0) {
+        append(all.running, count_text(work(), "registration", "registrations"));
     }
     if (const auto posters = box->posters.load(); posters > 0) {
         append(all.running, count_text(static_cast<std::uint64_t>(posters), "poster", "posters"));

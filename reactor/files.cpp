@@ -95,7 +95,7 @@ file_registration files::on_change(std::string path, file_events what, callback<
         owner_.end(index);
         throw;
     }
-    owner_.slots.head(index).callable = std::move(handler);
+    owner_.slots.head(index).callable() = std::move(handler);
     return owner_.make_registration<file_registration>(index);
 }
 

@@ -72,7 +72,7 @@ registration core::offload(std::unique_ptr<offloaded> work, offload_handler then
     auto extra = std::make_unique<offload_extra>(*pool_, job);
     const slot_index index = add_socket(unique_fd(), nullptr, where); // a slot with an extra, and nothing to wait for
     slots.head(index).as.socket.extra = extra.release();
-    slots.head(index).callable = std::move(then);
+    slots.head(index).callable() = std::move(then);
     job->work = std::move(work);
     job->box = box;
     job->owner = this;

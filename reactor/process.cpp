@@ -223,7 +223,7 @@ void process::reset() noexcept {
     }
     of.answers = child_owner::detached;
     of.deadline.reset();
-    const callback_base dying(std::move(held()->callable)); // last of all: it may own this very object
+    const callback_base dying(std::move(held()->callable())); // last of all: it may own this very object
     registration::detach();
 }
 
@@ -261,7 +261,7 @@ bool process::terminate_after(clock::duration grace, exit_handler then, source_l
         where);
     kill(SIGTERM);
     if (then) {
-        std::swap(static_cast<callback_base&>(then), held()->callable); // the old one, and all it owns, ends last
+        std::swap(static_cast<callback_base&>(then), held()->callable()); // the old one, and all it owns, ends last
     }
     return true;
 }

@@ -21,6 +21,18 @@ watch_registration reactor::watch_fd(int fd, interest wanted, callback<void(read
     return core_->watch(fd, wanted, std::move(handler), where);
 }
 
+detail::started reactor::start_timer(clock::time_point deadline, source_location where) {
+    return core_->start_timer(deadline.time_since_epoch().count(), where);
+}
+
+detail::started reactor::start_timer_after(clock::duration delay, source_location where) {
+    return start_timer(saturated_add(core_->driver->now(), delay), where);
+}
+
+void reactor::refuse_empty() {
+    throw_errno(EINVAL, "a timer: the handler is empty");
+}
+
 timer_registration reactor::after_delay(clock::duration delay, timer_options options, callback<void()>& handler,
                                         source_location where) {
     return at_time(saturated_add(core_->driver->now(), delay), options, handler, where);
@@ -28,20 +40,20 @@ timer_registration reactor::after_delay(clock::duration delay, timer_options opt
 
 timer_registration reactor::at_time(clock::time_point deadline, timer_options options, callback<void()>& handler,
                                     source_location where) {
-    auto& head = core_->add_timer(detail::timer_clock::steady, deadline.time_since_epoch().count(), 0, options.slack,
+    auto& head = core_->add_timer(detail::timer_clock::steady, deadline.time_since_epoch().count(), options.slack,
                                   std::move(handler), where);
     return core_->make_registration<timer_registration>(head);
 }
 
 wall_timer_registration reactor::at(std::chrono::system_clock::time_point deadline, callback<void()> handler,
                                     source_location where) {
-    auto& head = core_->add_timer(detail::timer_clock::wall, saturated(deadline.time_since_epoch()).count(), 0, {},
+    auto& head = core_->add_timer(detail::timer_clock::wall, saturated(deadline.time_since_epoch()).count(), {},
                                   std::move(handler), where);
     return core_->make_registration<wall_timer_registration>(head);
 }
 
 boot_timer_registration reactor::at(boot_clock::time_point deadline, callback<void()> handler, source_location where) {
-    auto& head = core_->add_timer(detail::timer_clock::boot, deadline.time_since_epoch().count(), 0, {},
+    auto& head = core_->add_timer(detail::timer_clock::boot, deadline.time_since_epoch().count(), {},
                                   std::move(handler), where);
     return core_->make_registration<boot_timer_registration>(head);
 }
@@ -51,9 +63,13 @@ timer_registration reactor::every_period(clock::duration period, timer_options o
     if (period <= clock::duration::zero()) {
         throw_errno(EINVAL, "every(" + std::to_string(period.count()) + " ns): a period must be positive");
     }
-    auto& head = core_->add_timer(
-        detail::timer_clock::steady, saturated_add(core_->driver->now(), period).time_since_epoch().count(),
-        options.pace == pace::fixed_delay ? -period.count() : period.count(), options.slack, std::move(handler), where);
+    detail::expect_handler(handler, "reactor::every");
+    callback<void(std::uint64_t)> call = detail::periodic_call{
+        options.pace == pace::fixed_delay ? -period.count() : period.count(), std::move(handler)};
+    auto& head = core_->add_timer(detail::timer_clock::steady,
+                                  saturated_add(core_->driver->now(), period).time_since_epoch().count(), options.slack,
+                                  std::move(call), where);
+    head.periodic = true;
     return core_->make_registration<timer_registration>(head);
 }
 

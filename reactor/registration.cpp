@@ -14,13 +14,29 @@ registration::registration(detail::slot& registered, std::uint64_t token) noexce
     slot_table::owner_of(slot_).retain();
 }
 
-void registration::end() noexcept {
-    // The callable may own this object: nothing of it is touched once the callable may be gone.
-    auto* const ended = std::exchange(slot_, nullptr);
-    const auto token = std::exchange(token_, 0);
-    auto& owner = slot_table::owner_of(ended);
+namespace {
+
+// Mostly the same one as before. Comparing lets the processor go on before the slot's memory has come, by its prediction of
+// branches; taking what is found would have it wait.
+detail::core& owner_of(const detail::slot* of) noexcept {
+    [[gnu::tls_model("initial-exec")]] static thread_local detail::core* last = nullptr;
+    auto* expected = last;
+    if (auto* const found = &slot_table::owner_of(of); found != expected) [[unlikely]] {
+        last = found;
+        return *found;
+    }
+    asm("" : "+r"(expected)); // to the compiler the two were the same
+    return *expected;
+}
+
+} // namespace
+
+void registration::end(detail::slot* ended, std::uint64_t token) noexcept {
+    auto& owner = owner_of(ended);
     owner.check_thread("ending a registration");
-    if (slot_table::names(token, *ended)) {
+    if ((token & detail::started::ends_later) != 0) {
+        owner.end_later(*ended, token);
+    } else if (slot_table::names(token, *ended)) {
         owner.end(*ended);
     }
     owner.release();

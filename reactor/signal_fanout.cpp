@@ -42,7 +42,7 @@ void signal_fanout::look_at_threads(slot_index index) noexcept {
     const slot& head = owner_.slots.head(index);
     diagnostic told;
     told.kind = diagnostic_kind::signal_unblocked;
-    told.where = source_location::current(head.file, head.line);
+    told.where = owner_.slots.where(head);
     told.signal = head.as.signal.number;
     for (auto& thread : signal_hub::unblocked_threads(told.signal)) {
         told.thread = thread.id;

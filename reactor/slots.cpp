@@ -8,32 +8,16 @@
 
 namespace pollux::inline POLLUX_ABI::detail {
 
-slot_table::chunk::chunk(core& of, slot_index at) noexcept : owner(&of), first(at) {
-    for (std::size_t number = 0; number < slots_per_chunk; ++number) {
-        new (&this->at(number)) slot;
-        free[number / 64] |= std::uint64_t{1} << number % 64;
-    }
-}
-
-slot_table::~slot_table() {
-    for (auto* const start : chunks_) {
-        chunk& in = *header_in(start);
-        for (std::size_t number = 0; number < slots_per_chunk; ++number) {
-            in.at(number).~slot();
-        }
-    }
-}
-
 [[gnu::noinline]] void slot_table::add_chunk() {
-    if (chunks_.size() == (1U << index_bits) / units_per_chunk) {
-        throw std::length_error("a reactor holds at most 76 million registrations");
+    if (chunks_.size() == (1U << index_bits) / indices_per_chunk) {
+        throw std::length_error("a reactor holds at most 335 million registrations");
     }
     if (chunks_.size() == chunks_.capacity()) {
         chunks_.reserve(std::max<std::size_t>(1, 2 * chunks_.size())); // nothing below may fail half-way
     }
     if (room_ == 0) {
         // An eighth more: what is asked for and not used stays small beside what is.
-        const auto count = std::clamp<std::size_t>(chunks_.size() / 8, 4, 1024);
+        const auto count = std::clamp<std::size_t>(chunks_.size() / 8, 2, 512);
         std::unique_ptr<std::byte, give_back> made(
             static_cast<std::byte*>(::operator new (count* chunk_size, std::align_val_t{chunk_size})));
         next_ = made.get();
@@ -42,7 +26,12 @@ slot_table::~slot_table() {
     }
     --room_;
     auto* const start = std::exchange(next_, next_ + chunk_size);
-    open_ = new (header_in(start)) chunk(owner_, static_cast<slot_index>(chunks_.size()) * units_per_chunk);
+    for (std::size_t number = 0; number < slots_per_chunk; ++number) {
+        new (start + number * sizeof(slot)) slot;
+    }
+    open_ = new (chunk_of(start)) chunk{&owner_, static_cast<slot_index>(chunks_.size()) * indices_per_chunk};
+    open_->free.fill(~std::uint64_t{0});
+    open_->free_words = (std::uint64_t{1} << open_->free.size()) - 1;
     chunks_.push_back(start);
 }
 

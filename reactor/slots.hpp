@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The pollux authors
 //
 // The one slot table of a reactor: everything registered is a slot, named by a token of index and generation. A slot never moves:
-// handlers run in place. Internal.
+// handlers run in place. What is looked at often, of many slots, is 32 bytes that lie together; callables lie apart. Internal.
 #pragma once
 
 #include <pollux/core/callback.hpp>
@@ -11,6 +11,8 @@
 #include <pollux/core/time.hpp>
 #include <pollux/multiplexer/multiplexer.hpp>
 #include <pollux/reactor/registration.hpp>
+
+#include "reactor/places.hpp"
 
 #include <array>
 #include <bit>
@@ -52,8 +54,6 @@ enum class slot_kind : std::uint8_t {
 /// When in a turn a hook runs.
 enum class hook_point : std::uint8_t { before_wait, after_wait, idle };
 
-enum class timer_list : std::uint8_t { wheel, due, deferred };
-
 /// The state of a stream, as bits of socket_part::state.
 enum socket_state : std::uint8_t {
     is_socket = 1,   // not a pipe, and the kernel's: send(2) with MSG_NOSIGNAL is what submit_write would do
@@ -66,22 +66,18 @@ enum socket_state : std::uint8_t {
     buffered = 128,  // unsent bytes wait in extra
 };
 
-/// A registration: 48 bytes, and its callable.
-struct slot { // NOLINT(cppcoreguidelines-pro-type-member-init): one member of each union is initialised
+/// A registration: 32 bytes, and its callable, which lies elsewhere.
+struct slot {
     using ready_function = void (*)(core&, slot&, readiness);
 
-    struct watch_part {
-        ready_function ready;
-    };
     struct socket_part {
-        ready_function ready; // as in watch_part
-        slot_extra* extra;    // null until needed
-        int error;            // failure::raw() of what broke the stream
-        std::uint8_t state;   // socket_state bits
+        slot_extra* extra;  // null until needed
+        int error;          // failure::raw() of what broke the stream
+        std::uint8_t state; // socket_state bits
+        std::uint8_t ready; // what to call: a number in core's list of ready_functions
     };
     struct timer_part {
         std::int64_t deadline; // nanoseconds of its clock
-        std::int64_t period;   // 0: one-shot; negative: a delay after the handler
         slot_index previous;
         slot_index next;
     };
@@ -92,43 +88,44 @@ struct slot { // NOLINT(cppcoreguidelines-pro-type-member-init): one member of e
         hook_point point;
     };
     union part {
-        part() noexcept : watch{nullptr} {}
-        watch_part watch;
-        socket_part socket;
+        part() noexcept : socket{nullptr, 0, 0, 0} {}
+        socket_part socket; // a watch, too
         timer_part timer;
         signal_part signal;
         hook_part hook;
     };
 
     std::uint32_t generation = 1;
-    slot_kind kind = slot_kind::free;
+    slot_kind kind : 4 = slot_kind::free;
+    io_priority priority : 2 = io_priority::normal;
+    unsigned char clock : 2 = 0; // timer: a timer_clock
     bool internal : 1 = false;   // the reactor's own, or a hook: no reason for run() to go on
     bool registered : 1 = false; // watch, socket: the multiplexer knows it
-    unsigned char clock : 2 = 0; // timer: a timer_clock
-    io_priority priority : 2 = io_priority::normal;
+    bool due : 1 = false;        // timer: it is among those that are
+    bool periodic : 1 = false;   // timer: its callable is a periodic_call
+    bool trivial : 1 = false;    // timer: there is nothing to do for its callable's end
+    unsigned char unused : 3 = 0;
     union {
         interest wanted = interest::none; // watch, socket: what its owner waits for
-        timer_list list;                  // timer: where it is linked
+        std::uint8_t list;                // timer: of the wheel, where it is linked unless it is due
     };
     union {
         interest armed = interest::none; // watch, socket: what the multiplexer was told
         std::uint8_t slack_bits;         // timer: a deadline may move by 2^slack_bits - 1
     };
-    unsigned line = 0;
+    place_number place = 0;
     union {
-        int fd = -1;              // watch, socket
-        std::uint32_t armed_turn; // timer
+        int fd = -1;            // watch, socket
+        std::uint32_t sequence; // timer: among those armed
     };
-    const char* file = "";
     part as;
-    callback_base callable; // a callback<…> of the kind's signature
 
+    [[nodiscard]] callback_base& callable() noexcept;
     template <class Signature>
     [[nodiscard]] callback<Signature>& callable_as() noexcept {
-        return static_cast<callback<Signature>&>(callable);
+        return static_cast<callback<Signature>&>(callable());
     }
 };
-static_assert(sizeof(slot) <= 112);
 
 /// Chunks of slots, a free list through them, and the tokens that name them.
 class slot_table {
@@ -140,26 +137,29 @@ public:
     explicit slot_table(core& owner) noexcept : owner_(owner) {}
     slot_table(const slot_table&) = delete;
     slot_table& operator=(const slot_table&) = delete;
-    ~slot_table();
+    ~slot_table() = default; // whoever has used the slots has destroyed their callables
 
     [[nodiscard]] slot& head(slot_index index) const noexcept {
-        return *reinterpret_cast<slot*>(chunks_[index / units_per_chunk] + index % units_per_chunk * unit);
+        return *reinterpret_cast<slot*>(chunks_[index / indices_per_chunk] + index % indices_per_chunk * sizeof(slot));
     }
 
     /// The core whose table holds that slot.
     [[nodiscard]] static core& owner_of(const slot* of) noexcept { return *chunk_of(of)->owner; }
     [[nodiscard]] static slot_index index_of(const slot& of) noexcept {
-        const auto offset = reinterpret_cast<std::uintptr_t>(&of) % chunk_size;
-        return chunk_of(&of)->first + static_cast<slot_index>(offset / unit);
+        return chunk_of(&of)->first + static_cast<slot_index>(number_of(of));
+    }
+    [[nodiscard]] static callback_base& callable_of(const slot& of) noexcept {
+        return *static_cast<callback_base*>(slot_layout::callable_of(&of));
     }
 
     [[nodiscard]] std::uint64_t token(slot_index index) const noexcept {
         return std::uint64_t{index} << generation_bits | head(index).generation;
     }
 
-    [[nodiscard]] static std::uint64_t token(const slot& of) noexcept {
-        return std::uint64_t{index_of(of)} << generation_bits | of.generation;
+    [[nodiscard]] static std::uint64_t token(const slot& of, slot_index index) noexcept {
+        return std::uint64_t{index} << generation_bits | of.generation;
     }
+    [[nodiscard]] static std::uint64_t token(const slot& of) noexcept { return token(of, index_of(of)); }
 
     /// The slot that a token names, or no_slot when it has ended.
     [[nodiscard]] slot_index find(std::uint64_t token) const noexcept {
@@ -174,32 +174,52 @@ public:
         return head.generation == static_cast<std::uint32_t>(token);
     }
 
-    /// A free slot, with a generation that no living token has; among those of a chunk, the one with the lowest address, so
-    /// that many made in a row lie in a row whatever was freed before. Errors: bad_alloc; length_error beyond 76 million slots.
-    [[nodiscard]] slot& allocate(slot_kind kind, source_location where) {
+    struct allocated {
+        slot& head;
+        slot_index index;
+    };
+    /// A free slot, with a generation that no living token has, whose callable is yet to be made; among those of a chunk the one
+    /// with the lowest address, so that many made in a row lie in a row whatever was freed before. Errors: bad_alloc;
+    /// length_error beyond 335 million slots.
+    [[nodiscard]] allocated allocate_bare(slot_kind kind, bool trivial, source_location where) {
+        const auto place = places_.number(where);
         if (open_ == nullptr) [[unlikely]] {
             add_chunk();
         }
         chunk& from = *open_;
-        std::size_t word = 0;
-        while (from.free[word] == 0) {
-            ++word;
+        const auto word = static_cast<std::size_t>(std::countr_zero(from.free_words));
+        auto& bits = from.free[word];
+        const auto number = word * 64 + static_cast<std::size_t>(std::countr_zero(bits));
+        bits &= bits - 1;
+        if (bits == 0) [[unlikely]] {
+            from.free_words &= from.free_words - 1;
+            if (from.free_words == 0) {
+                open_ = from.next_open;
+            }
         }
-        const auto bit = static_cast<std::size_t>(std::countr_zero(from.free[word]));
-        from.free[word] &= from.free[word] - 1;
-        if (--from.free_count == 0) {
-            open_ = from.next_open;
-        }
-        slot& made = from.at(word * 64 + bit);
+        slot& made = *(reinterpret_cast<slot*>(start_of(&from)) + number);
+        // Many are made in a row; the processor's own prefetching ends with each page.
+        __builtin_prefetch(&made + 16, 1);
+        __builtin_prefetch(&callable_of(made) + 16, 1);
+        // All of them, so that it is one store.
         made.kind = kind;
+        made.priority = io_priority::normal;
+        made.clock = 0;
         made.internal = false;
         made.registered = false;
-        made.clock = 0;
-        made.priority = io_priority::normal;
+        made.due = false;
+        made.periodic = false;
+        made.trivial = trivial;
+        made.unused = 0;
         made.wanted = interest::none;
         made.armed = interest::none;
-        made.line = where.line();
-        made.file = where.file_name();
+        made.place = place;
+        return {made, from.first + static_cast<slot_index>(number)};
+    }
+    /// The same with an empty callable.
+    [[nodiscard]] slot& allocate(slot_kind kind, source_location where) {
+        slot& made = allocate_bare(kind, false, where).head;
+        new (&made.callable()) callback_base;
         return made;
     }
 
@@ -214,71 +234,65 @@ public:
             return;
         }
         chunk& of = *chunk_of(&freed);
-        const auto number = of.number_of(freed);
-        of.free[number / 64] |= std::uint64_t{1} << number % 64;
-        if (of.free_count++ == 0) {
+        const auto number = number_of(freed);
+        if (of.free_words == 0) [[unlikely]] {
             of.next_open = open_;
             open_ = &of;
         }
+        of.free_words |= std::uint64_t{1} << number / 64;
+        of.free[number / 64] |= std::uint64_t{1} << number % 64;
     }
+
+    /// Where the slot was asked for.
+    [[nodiscard]] source_location where(const slot& of) const noexcept { return places_.at(of.place); }
 
     /// Calls `function(index)` for every slot, free or not.
     template <class Function>
     void for_each(Function function) {
         for (std::size_t place = 0; place < chunks_.size(); ++place) {
-            chunk& in = *header_in(chunks_[place]);
             for (std::size_t number = 0; number < slots_per_chunk; ++number) {
-                function(index_of(in.at(number)));
+                function(static_cast<slot_index>(place * indices_per_chunk + number));
             }
         }
     }
 
 private:
-    static constexpr std::size_t slots_per_chunk = 292;
-    // An index counts units of 16 bytes: its bits are a chunk's number and a slot's offset in it, and no multiplication
-    // lies between a token and its slot.
-    static constexpr std::size_t unit = 16;
-    static constexpr std::size_t chunk_size =
-        32'768; // and alignment: a slot's address leads to its chunk, and so to its core
-    static constexpr slot_index units_per_chunk = chunk_size / unit;
+    // Also the alignment: a slot's address leads to its chunk, and so to its core. The slots come first, then their callables, and
+    // in what is left a header.
+    static constexpr std::size_t chunk_size = slot_layout::chunk_size;
+    static constexpr std::size_t slots_per_chunk = slot_layout::slots_per_chunk;
+    static_assert(sizeof(slot) == slot_layout::slot_size && sizeof(callback_base) == slot_layout::callable_size);
+    // A power of two, so that no multiplication lies between a token and its slot.
+    static constexpr slot_index indices_per_chunk = 1024;
 
-    // A chunk's header lies among its slots, in each of 64 neighbours in another place: would all of them begin their chunks, they
-    // would share a few sets of the processor's cache, and each look at a header would go to memory.
     struct chunk {
-        chunk(core& of, slot_index at) noexcept;
-        [[nodiscard]] slot& at(std::size_t number) noexcept {
-            const auto offset = number * sizeof(slot);
-            auto* const start = reinterpret_cast<std::byte*>(this) - header_offset(this);
-            return *reinterpret_cast<slot*>(start + offset + (offset < header_offset(this) ? 0 : sizeof(chunk)));
-        }
-        [[nodiscard]] std::size_t number_of(const slot& in) const noexcept {
-            const auto offset = reinterpret_cast<std::uintptr_t>(&in) % chunk_size;
-            return (offset - (offset < header_offset(this) ? 0 : sizeof(chunk))) / sizeof(slot);
-        }
         core* owner;
         slot_index first;
-        slot_index free_count = slots_per_chunk;
-        chunk* next_open = nullptr;                                    // while it has free slots
-        std::array<std::uint64_t, (slots_per_chunk + 63) / 64> free{}; // bits
+        chunk* next_open = nullptr;                       // while it has free slots
+        std::uint64_t free_words = 0;                     // bits: which of the next have any
+        std::array<std::uint64_t, slots_per_chunk / 64> free{}; // bits
     };
-    static_assert(sizeof(chunk) + slots_per_chunk * sizeof(slot) <= chunk_size);
+    static_assert(slots_per_chunk % 64 == 0);
+    static constexpr std::size_t header_room = chunk_size - slots_per_chunk * (sizeof(slot) + sizeof(callback_base));
     struct give_back {
         void operator()(std::byte* block) const noexcept { ::operator delete (block, std::align_val_t{chunk_size}); }
     };
 
-    [[nodiscard]] static std::size_t header_offset(const void* in_chunk) noexcept {
-        constexpr std::size_t step = 4 * sizeof(slot); // a multiple of the cache's lines
-        constexpr std::size_t steps = 64;
-        static_assert(steps * step <= chunk_size && step % 64 == 0);
-        return reinterpret_cast<std::uintptr_t>(in_chunk) / chunk_size % steps * step;
-    }
-    [[nodiscard]] static chunk* header_in(std::byte* start) noexcept {
-        return reinterpret_cast<chunk*>(start + header_offset(start));
-    }
-    [[nodiscard]] static chunk* chunk_of(const slot* of) noexcept {
-        const auto start = reinterpret_cast<std::uintptr_t>(of) & ~(chunk_size - 1);
+    [[nodiscard]] static std::byte* start_of(const void* in_chunk) noexcept {
+        const auto start = reinterpret_cast<std::uintptr_t>(in_chunk) & ~(chunk_size - 1);
         // NOLINTNEXTLINE(performance-no-int-to-ptr): rounding down an address has no other form
-        return header_in(reinterpret_cast<std::byte*>(start));
+        return reinterpret_cast<std::byte*>(start);
+    }
+    [[nodiscard]] static std::size_t number_of(const slot& of) noexcept {
+        return reinterpret_cast<std::uintptr_t>(&of) % chunk_size / sizeof(slot);
+    }
+    // In each of many neighbours in another place: would all headers lie in one, they would share a few sets of the processor's
+    // cache, and each look at one would go to memory.
+    [[nodiscard]] static chunk* chunk_of(const void* in_chunk) noexcept {
+        constexpr std::size_t line = 64;
+        constexpr std::size_t places = (header_room - sizeof(chunk)) / line;
+        const auto shift = reinterpret_cast<std::uintptr_t>(in_chunk) / chunk_size % std::bit_floor(places) * line;
+        return reinterpret_cast<chunk*>(start_of(in_chunk) + (chunk_size - header_room) + shift);
     }
     void add_chunk();
 
@@ -288,6 +302,11 @@ private:
     std::size_t room_ = 0;                                      // chunks that the last one still has room for,
     std::byte* next_ = nullptr;                                 // and where the next one of them goes
     chunk* open_ = nullptr;                                     // the first chunk with free slots
+    place_table places_;
 };
+
+inline callback_base& slot::callable() noexcept {
+    return slot_table::callable_of(*this);
+}
 
 } // namespace pollux::inline POLLUX_ABI::detail

@@ -11,6 +11,13 @@ namespace pollux::inline POLLUX_ABI::detail {
 
 timer_wheel::timer_wheel(slot_table& slots, std::int64_t now) noexcept : slots_(slots), tick_(tick_of(now)) {}
 
+[[gnu::noinline]] void timer_wheel::finish_all() noexcept {
+    for (auto& each : cancelled_) {
+        finish(std::exchange(each, {}));
+    }
+    cancelled_count_ = 0;
+}
+
 void timer_wheel::unlink(list& from, const slot::timer_part& gone) noexcept {
     (gone.previous == no_slot ? from.head : timer(gone.previous).next) = gone.next;
     (gone.next == no_slot ? from.tail : timer(gone.next).previous) = gone.previous;
@@ -18,40 +25,37 @@ void timer_wheel::unlink(list& from, const slot::timer_part& gone) noexcept {
 
 // The first of its list, or the last.
 void timer_wheel::remove_outer(const slot& head) noexcept {
-    if (head.list != timer_list::wheel) {
-        unlink(head.list == timer_list::due ? due_ : deferred_, head.as.timer);
+    if (head.due) {
+        unlink(due_, head.as.timer);
         return;
     }
-    const auto where = place_of(head.as.timer.deadline);
-    unlink(at(where), head.as.timer);
-    if (at(where).head == no_slot) {
-        occupied_[static_cast<std::size_t>(where.level)] &= ~(std::uint64_t{1} << where.digit);
+    auto& from = lists_[head.list];
+    unlink(from, head.as.timer);
+    if (from.head == no_slot) {
+        occupied(head.list) &= ~bit(head.list);
     }
 }
 
-// Every occupied slot lies at or after the current tick, and a lower level before a higher one.
-timer_wheel::place timer_wheel::first_occupied() const noexcept {
-    for (int level = 0; level < levels; ++level) {
-        const auto bits = occupied_[static_cast<std::size_t>(level)];
-        if (bits != 0) {
-            return {level, static_cast<std::size_t>(std::countr_zero(bits))};
+// Every occupied list lies at or after the current tick, and a lower level before a higher one. Its number, or -1.
+int timer_wheel::first_occupied() const noexcept {
+    for (unsigned level = 0; level < levels; ++level) {
+        if (occupied_[level] != 0) {
+            return static_cast<int>(level * digits) + std::countr_zero(occupied_[level]);
         }
     }
-    return {levels, 0};
+    return -1;
 }
 
 std::int64_t timer_wheel::find_next_deadline() const noexcept {
-    if (due_.head != no_slot || deferred_.head != no_slot) {
+    if (due_.head != no_slot) {
         return std::numeric_limits<std::int64_t>::min();
     }
-    const auto where = first_occupied();
-    return where.level == levels ? std::numeric_limits<std::int64_t>::max()
-                                 : lists_[static_cast<std::size_t>(where.level)][where.digit].earliest;
+    return lists_[static_cast<std::size_t>(first_occupied())].earliest;
 }
 
-timer_wheel::list timer_wheel::take(place where) noexcept {
-    occupied_[static_cast<std::size_t>(where.level)] &= ~(std::uint64_t{1} << where.digit);
-    return std::exchange(at(where), list{});
+timer_wheel::list timer_wheel::take(list_number number) noexcept {
+    occupied(number) &= ~bit(number);
+    return std::exchange(lists_[number], list{});
 }
 
 template <class Function>
@@ -63,9 +67,17 @@ void timer_wheel::for_each(const list& all, Function function) noexcept {
     }
 }
 
-// Stable: timers of one deadline stay in arming order.
+bool timer_wheel::before(slot_index a, slot_index b) noexcept {
+    const slot& first = slots_.head(a);
+    const slot& second = slots_.head(b);
+    if (first.as.timer.deadline != second.as.timer.deadline) {
+        return first.as.timer.deadline < second.as.timer.deadline;
+    }
+    return static_cast<std::int32_t>(first.sequence - second.sequence) < 0;
+}
+
 void timer_wheel::sort(list& unsorted) noexcept {
-    const auto later = [this](slot_index a, slot_index b) { return timer(b).deadline < timer(a).deadline; };
+    const auto later = [this](slot_index a, slot_index b) { return before(b, a); };
     bool ordered = true;
     for (slot_index index = unsorted.head; ordered && index != unsorted.tail; index = timer(index).next) {
         ordered = !later(index, timer(index).next);
@@ -109,59 +121,44 @@ void timer_wheel::sort(list& unsorted) noexcept {
     }
 }
 
-void timer_wheel::make_due(list& batch, std::uint32_t turn, bool whole) noexcept {
+void timer_wheel::make_due(list& batch) noexcept {
     sort(batch);
     for_each(batch, [&](slot_index index) {
         slot& head = slots_.head(index);
-        const bool later = !whole && head.armed_turn == turn;
-        head.list = later ? timer_list::deferred : timer_list::due;
-        append(later ? deferred_ : due_, head.as.timer, index);
+        head.due = true;
+        append(due_, head.as.timer, index);
     });
 }
 
-void timer_wheel::collect(std::int64_t now, std::uint32_t turn, bool whole) noexcept {
-    if (whole && deferred_.head != no_slot) {
-        // Put aside last turn; what has come due since is ordered in with it. They are past, so they belong to the current
-        // tick, and before what stands there already: that was armed later, or is due later.
-        const list batch = std::exchange(deferred_, list{});
-        const list later = take({0, static_cast<std::size_t>(tick_) % digits});
-        for_each(batch, [this](slot_index index) { link(index); });
-        for_each(later, [this](slot_index index) { link(index); });
-    }
+void timer_wheel::collect(std::int64_t now, std::uint32_t sequence) noexcept {
+    settle();
     const auto target = std::max(tick_of(now), tick_);
-    for (;;) {
-        const auto where = first_occupied();
-        if (where.level == levels) {
-            break;
-        }
-        const int shift = where.level * digit_bits;
+    list kept; // not due, or armed too late; linked in the end: no list that is over may get one
+    for (int first = first_occupied(); first >= 0; first = first_occupied()) {
+        const auto number = static_cast<list_number>(first);
+        const unsigned shift = number / digits * digit_bits;
         const auto above = (tick_ >> shift) >> digit_bits << digit_bits; // the digits higher than this level's
-        const auto start = (above | where.digit) << shift;
-        if (start > target) {
+        const auto start = (above | number % digits) << shift;
+        if (start > target || (start == target && shift == 0 && lists_[number].earliest > now)) {
             break;
         }
         tick_ = start;
-        if (where.level > 0) {
-            const list moved = take(where);
-            for_each(moved, [this](slot_index index) { link(index); });
-        } else if (start < target) {
-            list batch = take(where);
-            make_due(batch, turn, whole);
-        } else {
-            if (at(where).earliest <= now) {
-                const list all = take(where);
-                list batch;
-                for_each(all, [&](slot_index index) {
-                    timer(index).deadline <= now ? append(batch, timer(index), index) : link(index);
-                });
-                if (batch.head != no_slot) {
-                    make_due(batch, turn, whole);
-                }
+        list due;
+        for_each(take(number), [&](slot_index index) {
+            slot& head = slots_.head(index);
+            if (shift > 0) {
+                link(head, index);
+            } else {
+                const bool too_late = static_cast<std::int32_t>(head.sequence - sequence) >= 0;
+                append(too_late || head.as.timer.deadline > now ? kept : due, head.as.timer, index);
             }
-            break;
+        });
+        if (due.head != no_slot) {
+            make_due(due);
         }
     }
     tick_ = target;
+    for_each(kept, [this](slot_index index) { link(slots_.head(index), index); });
 }
 
 } // namespace pollux::inline POLLUX_ABI::detail

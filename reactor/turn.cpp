@@ -76,13 +76,13 @@ bool core::take_stop() noexcept {
     return stop_requested() && box->stop.exchange(false);
 }
 
-bool core::left_over() const noexcept {
+bool core::left_over() noexcept {
     return next_event_ < events_.size() || next_post_ < batch_.size() || fan_outs_pending() ||
            wheel_.first_due() != no_slot || other_clocks.due() != nullptr;
 }
 
-bool core::has_work() const noexcept {
-    return work_ > 0 || box->posters.load() > 0 || box->news.load() || left_over();
+bool core::has_work() noexcept {
+    return work() > 0 || box->posters.load() > 0 || box->news.load() || left_over();
 }
 
 run_status core::run(clock::time_point end) {
@@ -118,14 +118,14 @@ run_status core::run_once(timeout limit) {
 bool core::turn(timeout limit) {
     switch (phase_) {
     case phase::begin:
-        ++turn_;
+        turn_sequence_ = sequence_ + 1;
         fired_before_ = counters.timers;
         ++counters.turns;
         if (!batch_.empty() || box->news.load(std::memory_order_relaxed)) {
             take_mail();
         }
         if (!collected_) {
-            collect_timers(true);
+            collect_timers();
         }
         phase_ = phase::timers;
         [[fallthrough]];
@@ -161,8 +161,8 @@ bool core::turn(timeout limit) {
         if (!dispatch()) {
             return false;
         }
-        collect_timers(false);
-        collected_ = wheel_.next_deadline() > std::numeric_limits<std::int64_t>::min();
+        collect_timers();
+        collected_ = wheel_.empty() || to_time(wheel_.next_deadline()) > now();
         phase_ = phase::late_timers;
         [[fallthrough]];
     case phase::late_timers:
@@ -180,14 +180,14 @@ bool core::turn(timeout limit) {
     return true;
 }
 
-void core::collect_armed(bool whole) {
-    other_clocks.collect(turn_, whole);
+void core::collect_armed() {
+    other_clocks.collect(turn_sequence_);
     if (wheel_.empty()) {
         now_.reset();
         return;
     }
     now_ = driver->now();
-    wheel_.collect(now_->time_since_epoch().count(), turn_, whole);
+    wheel_.collect(now_->time_since_epoch().count(), turn_sequence_);
 }
 
 bool core::fire_timers() {
@@ -232,14 +232,16 @@ void core::fire(timer_wheel& from, slot_index index) {
     slot& head = slots.head(index);
     ++counters.timers;
     from.remove(head);
-    if (head.as.timer.period != 0) {
+    head.due = false;
+    if (head.periodic) {
         fire_periodic(from, index);
         return;
     }
     auto handler = take_callable<void()>(head);
+    const auto clock = head.clock;
     slot_table::retire(head);
     free_slot(head);
-    --work_;
+    work_ -= clock != 0 ? 1 : 0;
     handler();
 }
 
@@ -247,7 +249,7 @@ void core::fire_periodic(timer_wheel& from, slot_index index) {
     slot& head = slots.head(index);
     // Armed again before it is called: its handler may end it or move it, and may throw.
     const auto deadline = head.as.timer.deadline;
-    const auto period = head.as.timer.period;
+    const auto period = head.callable().large_target<periodic_call>().period;
     const auto at = std::max(now().time_since_epoch().count(), deadline);
     if (period < 0) {
         const auto next = saturated_add(to_time(at), clock::duration(-period)).time_since_epoch().count();
@@ -273,9 +275,8 @@ void core::fire_periodic(timer_wheel& from, slot_index index) {
     const auto late = static_cast<std::uint64_t>(at) - static_cast<std::uint64_t>(deadline);
     const auto missed = late / static_cast<std::uint64_t>(period);
     const auto last = at - static_cast<std::int64_t>(late % static_cast<std::uint64_t>(period));
-    head.as.timer.deadline = saturated_add(to_time(last), clock::duration(period)).time_since_epoch().count();
-    head.armed_turn = turn_;
-    from.insert(head, index);
+    const auto next = saturated_add(to_time(last), clock::duration(period)).time_since_epoch().count();
+    from.insert(head, index, next, ++sequence_);
     call_in_place<void(std::uint64_t)>(slots.head(index), missed);
 }
 
@@ -320,7 +321,7 @@ clock::time_point core::wait_deadline(timeout limit) {
     if (hooks_at(hook_point::idle).used()) [[unlikely]] {
         return look;
     }
-    if (work_ == 0 && box->posters.load() == 0) {
+    if (work() == 0 && box->posters.load() == 0) {
         return look; // nothing could end the wait
     }
     auto deadline = to_time(wheel_.next_deadline());
@@ -335,7 +336,7 @@ clock::time_point core::wait_deadline(timeout limit) {
 
 void core::wait(timeout limit) {
     expect_own("run()"); // a handler may have forked
-    box->load_of_loop.store(work_, std::memory_order_relaxed);
+    box->load_of_loop.store(work(), std::memory_order_relaxed);
     accounts.end_turn();
     events_ = {};
     next_event_ = 0;
@@ -419,7 +420,7 @@ void core::dispatch(const multiplexer::event& event) {
     const auto wanted = raw(head.wanted);
     const auto seen = static_cast<readiness>(raw(event.readiness) & (wanted | ~directions));
     if ((raw(seen) & wanted) != 0) [[likely]] {
-        head.as.watch.ready(*this, head, seen);
+        readies_[head.as.socket.ready](*this, head, seen);
     } else {
         dispatch_unusual(head, seen);
     }
@@ -436,7 +437,7 @@ void core::dispatch_unusual(slot& head, readiness seen) {
     } else if (seen == readiness::none || head.wanted == interest::none) {
         return;
     }
-    head.as.watch.ready(*this, head, seen);
+    readies_[head.as.socket.ready](*this, head, seen);
 }
 
 clock::time_point core::now() {

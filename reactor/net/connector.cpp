@@ -34,7 +34,7 @@ bool met_itself(int fd) noexcept {
 // The slot ends before its handler is called, which may then do anything.
 void finish(core& owner, slot_index index, int error) {
     slot& head = owner.slots.head(index);
-    const auto where = source_location::current(head.file, head.line);
+    const auto where = owner.slots.where(head);
     if (error == 0 && met_itself(head.fd)) {
         error = ECONNREFUSED; // nobody else is there
     }
@@ -73,7 +73,7 @@ connector::connector(reactor& owner, const endpoint& to, connect_handler handler
     auto& inner = owner.inner();
     const slot_index index = inner.add_socket(std::move(fd), &on_connected, where);
     static_cast<registration&>(*this) = inner.make_registration<registration>(index);
-    inner.slots.head(index).callable = std::move(handler);
+    inner.slots.head(index).callable() = std::move(handler);
     if (error == EINPROGRESS || error == EINTR) {
         inner.slots.head(index).wanted = interest::writable;
         inner.driver->sync(index);

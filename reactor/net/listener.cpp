@@ -94,7 +94,7 @@ void wait_for_room(core& owner, slot_index index, int error) {
                 accept_again(owner, found);
             }
         },
-        source_location::current(head.file, head.line));
+        owner.slots.where(head));
     head.wanted = interest::none;
     owner.driver->sync(index);
     // Last, since whoever is told may end the listener.
@@ -164,7 +164,7 @@ void on_acceptable(core& owner, slot& ready, readiness) {
             }
         }
         auto accepted =
-            detail_stream::make(owner, std::move(fd), is_socket, source_location::current(head.file, head.line));
+            detail_stream::make(owner, std::move(fd), is_socket, owner.slots.where(head));
         extra_of(owner, index).failures = 0;
         owner.call_in_place<void(stream)>(owner.slots.head(index), std::move(accepted));
         if (owner.slots.find(token) == no_slot || owner.slots.head(index).wanted == interest::none ||
@@ -262,7 +262,7 @@ listener::listener(reactor& owner, const endpoint& where_to, accept_handler hand
     inner.slots.head(index).as.socket.extra = extra.release();
     static_cast<registration&>(*this) = inner.make_registration<registration>(index);
     accept_again(inner, index);
-    inner.slots.head(index).callable = std::move(handler);
+    inner.slots.head(index).callable() = std::move(handler);
 }
 
 endpoint listener::local() const {

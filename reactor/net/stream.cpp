@@ -83,7 +83,7 @@ void* stream::start_reading() {
     if (is_live(head, token()) && (head->as.socket.state & (reading | broken)) == 0 &&
         has(head->wanted, interest::readable)) [[likely]] {
         set(head->as.socket, reading);
-        return &head->callable;
+        return &head->callable();
     }
     return start_reading_unusual();
 }
@@ -97,7 +97,7 @@ void* stream::start_reading_unusual() {
     if (const auto error = failure::from_raw(head.as.socket.error); error.raw() < 0) {
         fail(owner, index, error);
     }
-    return &head.callable;
+    return &head.callable();
 }
 
 void stream::expect_some(const read_handler& handler) {
@@ -107,7 +107,7 @@ void stream::expect_some(const read_handler& handler) {
 void stream::cancel_read() noexcept {
     if (active()) {
         clear(held()->as.socket, reading);
-        const callback_base dropped(std::move(held()->callable));
+        const callback_base dropped(std::move(held()->callable()));
     }
 }
 
@@ -234,7 +234,7 @@ void stream::close(clock::duration linger) noexcept {
     const slot_index index = slot_table::index_of(token);
     const auto& head = *left.held();
     auto& socket = part(owner, index);
-    read = std::move(left.held()->callable);
+    read = std::move(left.held()->callable());
     if ((socket.state & (broken | buffered)) == broken || (socket.state & (ended | buffered)) == ended) {
         return; // nothing to send, or nobody to wait for
     }
@@ -243,7 +243,7 @@ void stream::close(clock::duration linger) noexcept {
         writes.swap(extra.writes);
         drained = std::move(extra.drained);
         extra.linger = owner.after(
-            linger, [&owner, token] { owner.end_token(token); }, source_location::current(head.file, head.line));
+            linger, [&owner, token] { owner.end_token(token); }, owner.slots.where(head));
         set(socket, orphaned);
         clear(socket, reading);
         if (extra.unsent.empty()) {

@@ -102,7 +102,7 @@ void later(core& owner, slot_index index, void (*then)(core&, slot_index)) {
                 then(owner, found);
             }
         },
-        source_location::current(head.file, head.line));
+        owner.slots.where(head));
 }
 
 void submit_read(core& owner, slot& head, slot_index index) {

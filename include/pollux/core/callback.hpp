@@ -44,7 +44,7 @@ public:
 
     [[nodiscard]] explicit operator bool() const noexcept { return invoke_ != nullptr; }
 
-    /// Whether destroying it does nothing.
+    /// Whether destroying it is known to do nothing.
     [[nodiscard]] bool owns_nothing() const noexcept { return manage_ == nullptr; }
 
     /// Destroys the callable where it is, which must not come back to this object.
@@ -53,6 +53,15 @@ public:
         if (manage_ != nullptr) {
             std::exchange(manage_, nullptr)(bytes_, nullptr);
         }
+    }
+
+    /// The callable, which is a T that was too large to live in place.
+    template <class T>
+    [[nodiscard]] T& large_target() noexcept {
+        static_assert(sizeof(T) > bytes);
+        T* found = nullptr;
+        std::memcpy(&found, bytes_, sizeof found);
+        return *found;
     }
 
     /// Moves `other` into this one, which is empty: an assignment without looking at what was here.
@@ -66,16 +75,27 @@ public:
 protected:
     static constexpr std::size_t bytes = 48;
 
-    // Copies all bytes, also those that no capture has written: cheaper than knowing how many there are. gcc warns about
-    // that in the user's code.
+    // Captures that are trivially copyable and no larger than this have no manage_.
+    static constexpr std::size_t few = 2 * sizeof(void*);
+
+    // In words, as most captures were written: a wider load than the store before it waits for that to reach the cache. Also those that no
+    // capture has written: cheaper than knowing how many there are. gcc warns about that in the user's code.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
+    static void copy_few(std::byte* to, const std::byte* from) noexcept {
+        for (std::size_t place = 0; place < few; place += sizeof(void*)) {
+            void* word;
+            std::memcpy(&word, from + place, sizeof word);
+            asm("" : "+r"(word)); // the compiler would make one of two
+            std::memcpy(to + place, &word, sizeof word);
+        }
+    }
     void take_bytes(callback_base& other) noexcept {
         if (manage_ == nullptr) {
-            std::memcpy(bytes_, other.bytes_, sizeof bytes_);
+            copy_few(bytes_, other.bytes_);
         } else {
             manage_(other.bytes_, bytes_);
             other.manage_ = nullptr;
@@ -84,6 +104,12 @@ protected:
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
 #endif
+    // Of larger ones that are trivially copyable.
+    static void copy_all(void* self, void* to) noexcept {
+        if (to != nullptr) {
+            std::memcpy(to, self, bytes);
+        }
+    }
 
     void (*invoke_)() = nullptr;                              // really R (*)(void*, Args...)
     void (*manage_)(void* self, void* to) noexcept = nullptr; // moves to `to`, or destroys when that is null
@@ -110,10 +136,18 @@ class callback<R(Args...)> : public detail::callback_base {
     template <class F>
     static constexpr bool leaves_arguments_out =
         std::is_invocable_r_v<R, F&> && !(detail::must_be_taken<std::remove_cvref_t<Args>> || ...);
+    template <class F>
+    static constexpr bool in_place = sizeof(F) <= bytes &&
+                                     alignof(F) <= alignof(std::max_align_t) && std::is_nothrow_move_constructible_v<F>;
 
 public:
     /// Bytes of captures that need no allocation.
     static constexpr std::size_t capacity = bytes;
+
+    /// Whether a callback made of an F is known to own nothing.
+    template <class F>
+    static constexpr bool is_trivial =
+        in_place<std::decay_t<F>>&& std::is_trivially_copyable_v<std::decay_t<F>> && sizeof(std::decay_t<F>) <= few;
 
     callback() noexcept = default;
     callback(std::nullptr_t) noexcept {} // NOLINT(google-explicit-constructor)
@@ -134,7 +168,11 @@ public:
         if constexpr (in_place<stored>) {
             ::new (static_cast<void*>(bytes_)) stored(std::forward<F>(function));
             set_invoke([](void* self, Args... args) -> R { return call(*static_cast<stored*>(self), args...); });
-            if constexpr (!std::is_trivially_copyable_v<stored>) {
+            if constexpr (is_trivial<stored>) {
+                // no manage_
+            } else if constexpr (std::is_trivially_copyable_v<stored>) {
+                manage_ = &copy_all;
+            } else {
                 manage_ = [](void* self, void* to) noexcept {
                     auto& from = *static_cast<stored*>(self);
                     if (to != nullptr) {
@@ -169,8 +207,8 @@ public:
         assert(invoke_ != nullptr && "an empty callback was called");
         const auto invoke = reinterpret_cast<R (*)(void*, Args...)>(std::exchange(invoke_, nullptr));
         if (manage_ == nullptr) {
-            alignas(std::max_align_t) std::byte moved[capacity];
-            std::memcpy(moved, bytes_, sizeof moved);
+            alignas(std::max_align_t) std::byte moved[few];
+            copy_few(moved, bytes_);
             return invoke(moved, static_cast<Args&&>(args)...);
         }
         invoke_ = reinterpret_cast<void (*)()>(invoke);
@@ -184,10 +222,6 @@ private:
     static constexpr bool may_be_null = !std::is_empty_v<F> && requires(const F& function) {
         function == nullptr;
     };
-
-    template <class F>
-    static constexpr bool in_place = sizeof(F) <= capacity &&
-                                     alignof(F) <= alignof(std::max_align_t) && std::is_nothrow_move_constructible_v<F>;
 
     void set_invoke(R (*invoke)(void*, Args...)) noexcept { invoke_ = reinterpret_cast<void (*)()>(invoke); }
 

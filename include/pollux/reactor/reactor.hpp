@@ -73,10 +73,16 @@ public:
 
     /// Calls `handler` once, `delay` from now (the clock is read now) or later, never earlier; negative is now, and too large is never.
     /// Errors: invalid_argument for a floating NaN.
-    template <class Rep, class Period>
-    timer_registration after(std::chrono::duration<Rep, Period> delay, callback<void()> handler,
+    template <class Rep, class Period, std::convertible_to<callback<void()>> F>
+    timer_registration after(std::chrono::duration<Rep, Period> delay, F&& handler,
                              source_location where = source_location::current()) {
-        return after_delay(saturated(delay), {}, handler, where);
+        if constexpr (callback<void()>::is_trivial<F>) {
+            expect_call(handler);
+            return hold_timer(start_timer_after(saturated(delay), where), handler);
+        } else {
+            callback<void()> made(std::forward<F>(handler));
+            return after_delay(saturated(delay), {}, made, where);
+        }
     }
     template <class Rep, class Period>
     timer_registration after(std::chrono::duration<Rep, Period> delay, timer_options options, callback<void()> handler,
@@ -85,9 +91,15 @@ public:
     }
 
     /// Calls `handler` once when the clock has reached `deadline`. Equal deadlines fire in arming order.
-    timer_registration at(clock::time_point deadline, callback<void()> handler,
-                          source_location where = source_location::current()) {
-        return at_time(deadline, {}, handler, where);
+    template <std::convertible_to<callback<void()>> F>
+    timer_registration at(clock::time_point deadline, F&& handler, source_location where = source_location::current()) {
+        if constexpr (callback<void()>::is_trivial<F>) {
+            expect_call(handler);
+            return hold_timer(start_timer(deadline, where), handler);
+        } else {
+            callback<void()> made(std::forward<F>(handler));
+            return at_time(deadline, {}, made, where);
+        }
     }
     timer_registration at(clock::time_point deadline, timer_options options, callback<void()> handler,
                           source_location where = source_location::current()) {
@@ -249,6 +261,23 @@ private:
     }
     run_status run_for_time(clock::duration time);
     watch_registration watch_fd(int fd, interest wanted, callback<void(readiness)> handler, source_location where);
+    // A timer whose callable owns nothing, and is made where it stays.
+    detail::started start_timer(clock::time_point deadline, source_location where);
+    detail::started start_timer_after(clock::duration delay, source_location where);
+    template <class F>
+    static timer_registration hold_timer(detail::started made, const F& handler) noexcept {
+        ::new (detail::slot_layout::callable_of(made.slot)) callback<void()>(handler);
+        return timer_registration(made);
+    }
+    template <class F>
+    static void expect_call(const F& handler) {
+        if constexpr (std::is_pointer_v<F>) {
+            if (handler == nullptr) {
+                refuse_empty();
+            }
+        }
+    }
+    [[noreturn]] static void refuse_empty();
     // By reference: the handler is moved once, into its slot.
     timer_registration at_time(clock::time_point deadline, timer_options options, callback<void()>& handler,
                                source_location where);

@@ -8,6 +8,7 @@
 #include <pollux/multiplexer/multiplexer.hpp>
 #include <pollux/reactor/timer_options.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 
@@ -21,6 +22,30 @@ enum class io_priority : std::uint8_t { high, normal, low };
 namespace detail {
 class core;
 struct slot;
+
+/// How slots lie in memory: in aligned chunks, first all slots, then their callables.
+struct slot_layout {
+    static constexpr std::size_t chunk_size = 65'536;
+    static constexpr std::size_t slots_per_chunk = 640;
+    static constexpr std::size_t slot_size = 32;
+    static constexpr std::size_t callable_size = 64;
+
+    [[nodiscard]] static void* callable_of(const void* slot) noexcept {
+        constexpr std::uintptr_t within = chunk_size - 1;
+        const auto address = reinterpret_cast<std::uintptr_t>(slot);
+        const auto offset = slots_per_chunk * slot_size + (address & within) / slot_size * callable_size;
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): rounding down an address has no other form
+        return reinterpret_cast<void*>((address & ~within) + offset);
+    }
+};
+
+/// A registration whose callable is yet to be made.
+struct started {
+    /// In a token: a timer whose callable owns nothing; nobody sees whether its slot is freed now or a little later.
+    static constexpr std::uint64_t ends_later = std::uint64_t{1} << 63U;
+    detail::slot* slot;
+    std::uint64_t token;
+};
 } // namespace detail
 
 /// What you registered, and hold: destroying it ends it, and its handler is never called again, even if its event has
@@ -33,12 +58,9 @@ public:
         : slot_(std::exchange(other.slot_, nullptr)),
           token_(std::exchange(other.token_, 0)) {}
     registration& operator=(registration&& other) noexcept {
-        if (this != &other) {
-            // Ended last: its callable may own this very object.
-            const registration ended(std::move(*this));
-            slot_ = std::exchange(other.slot_, nullptr);
-            token_ = std::exchange(other.token_, 0);
-        }
+        auto* const slot = std::exchange(other.slot_, nullptr);
+        const auto token = std::exchange(other.token_, 0);
+        replace(slot, token);
         return *this;
     }
     registration(const registration&) = delete;
@@ -46,11 +68,7 @@ public:
     ~registration() { reset(); }
 
     /// Ends it now; afterwards this object is empty.
-    void reset() noexcept {
-        if (slot_ != nullptr) {
-            end();
-        }
-    }
+    void reset() noexcept { replace(nullptr, 0); }
 
     /// Leaves it to the reactor: a one-shot ends when it has fired, anything else with the reactor.
     void detach() noexcept;
@@ -62,14 +80,24 @@ public:
 
 protected:
     friend class detail::core;
+    friend class reactor;
     registration(detail::slot& registered, std::uint64_t token) noexcept;
+    explicit registration(detail::started made) noexcept : slot_(made.slot), token_(made.token) {}
     /// The slot, which lives as long as any registration of its reactor; it is somebody else's when not active().
     [[nodiscard]] detail::slot* held() const noexcept { return slot_; }
-    [[nodiscard]] std::uint64_t token() const noexcept { return token_; }
+    [[nodiscard]] std::uint64_t token() const noexcept { return token_ & ~detail::started::ends_later; }
     void prioritize(io_priority priority) noexcept;
 
 private:
-    void end() noexcept;
+    // The old one ends last: its callable may own this very object.
+    void replace(detail::slot* slot, std::uint64_t token) noexcept {
+        auto* const ended = std::exchange(slot_, slot);
+        const auto ended_token = std::exchange(token_, token);
+        if (ended != nullptr) {
+            end(ended, ended_token);
+        }
+    }
+    static void end(detail::slot* ended, std::uint64_t token) noexcept;
 
     detail::slot* slot_ = nullptr;
     std::uint64_t token_ = 0;
