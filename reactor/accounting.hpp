@@ -33,18 +33,18 @@ public:
             stamp_ = turn_ = sys::ticks();
         }
     }
-    /// Whether the handler that has returned took longer than all before, or too long: then see longest().
-    [[nodiscard]] bool end_handler() noexcept {
+    /// A handler has returned, or several: how many ticks that took.
+    [[nodiscard]] std::uint64_t lap() noexcept {
         if constexpr (keeps_accounts) {
             const auto here = sys::ticks();
-            const auto took = here - std::exchange(stamp_, here);
-            if (took > threshold_) [[unlikely]] {
-                took_ = took;
-                return true;
-            }
+            return here - std::exchange(stamp_, here);
         }
-        return false;
+        return 0;
     }
+    /// Whether that is longer than all before, or too long: then see length().
+    [[nodiscard]] bool is_long(std::uint64_t took) const noexcept { return took > threshold_; }
+    /// Whether it is so little that more handlers may share one lap().
+    [[nodiscard]] bool is_quick(std::uint64_t took) const noexcept { return took < quick_; }
     /// A wait comes next, or the end of run(). A turn in which nothing ran does not count.
     void end_turn() noexcept {
         if constexpr (keeps_accounts) {
@@ -54,18 +54,17 @@ public:
         }
     }
 
-    /// After end_handler() has said so: how long it took; the next one is told of from there, or from `budget` on if that is
-    /// less. Zero when the counter went back.
-    [[nodiscard]] clock::duration took(clock::duration budget) noexcept;
+    /// Of what is_long(); the next one is from there on, or from `budget` on if that is less. Zero when the counter went back.
+    [[nodiscard]] clock::duration length(std::uint64_t took, clock::duration budget) noexcept;
     [[nodiscard]] loop_lag lag() const;
 
 private:
     double unit_;             // nanoseconds per tick
     std::uint64_t stamp_ = 0; // when the last handler returned
     std::uint64_t turn_ = 0;  // when the last wait ended
-    std::uint64_t took_ = 0;  // the last handler of which end_handler() has told
     std::uint64_t threshold_ = 0;
-    std::array<std::uint64_t, 65> turns_{}; // by the number of bits of their length
+    std::uint64_t quick_ = static_cast<std::uint64_t>(2000 / unit_); // 2 microseconds
+    std::array<std::uint64_t, 65> turns_{};                          // by the number of bits of their length
 };
 
 } // namespace pollux::inline POLLUX_ABI::detail

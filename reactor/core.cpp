@@ -40,6 +40,10 @@ std::string place_text(source_location where) {
 
 } // namespace
 
+void refuse_empty(const char* call) {
+    throw_errno(EINVAL, std::string(call) + ": the handler is empty");
+}
+
 core::core(const reactor_options& options)
     : driver(make_readiness_driver(*this, options.mechanism ? *options.mechanism : default_mechanism(), options.time)),
       signals(*this, options.signals, box),
@@ -284,8 +288,8 @@ void core::prioritize(slot& head, io_priority priority) noexcept {
     prioritized_ += head.priority != io_priority::normal ? 1 : 0;
 }
 
-void core::note_longest() noexcept {
-    const auto time = accounts.took(budget_);
+void core::note_longest(std::uint64_t ticks) noexcept {
+    const auto time = accounts.length(ticks, budget_);
     const auto where = place();
     if (time > counters.longest_handler) {
         counters.longest_handler = time;

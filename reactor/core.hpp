@@ -36,10 +36,11 @@
 
 namespace pollux::inline POLLUX_ABI::detail {
 
+[[noreturn]] void refuse_empty(const char* call);
 /// A rule of every operation that takes a handler. Errors: invalid_argument when there is none.
 inline void expect_handler(const callback_base& handler, const char* call) {
     if (!handler) [[unlikely]] {
-        throw_errno(EINVAL, std::string(call) + ": the handler is empty");
+        refuse_empty(call);
     }
 }
 
@@ -118,9 +119,7 @@ public:
         return {&head, slot_table::token(head, index) | started::ends_later};
     }
     /// Ends such a timer, if that token still names one.
-    void end_later(slot& head, std::uint64_t token) noexcept {
-        wheel_.cancel(head, static_cast<std::uint32_t>(token));
-    }
+    void end_later(slot& head, std::uint64_t token) noexcept { wheel_.cancel(head, static_cast<std::uint32_t>(token)); }
     /// A plain timer, `delay` from now.
     [[nodiscard]] timer_registration after(clock::duration delay, callback<void()> handler, source_location where) {
         const auto deadline = saturated_add(driver->now(), delay).time_since_epoch().count();
@@ -156,8 +155,8 @@ public:
     run_status run_once(timeout limit);
     /// After each handler: what it cost.
     void handler_returned() noexcept {
-        if (accounts.end_handler()) [[unlikely]] {
-            note_longest();
+        if (const auto took = accounts.lap(); accounts.is_long(took)) [[unlikely]] {
+            note_longest(took);
         }
     }
     // explain.cpp
@@ -240,7 +239,6 @@ private:
         slot& in_;
     };
     class running_scope;
-    class post_scope;
 
     ~core();
     [[noreturn]] static void refuse_parents(const char* call);
@@ -278,7 +276,7 @@ private:
     [[nodiscard]] std::uint64_t work() noexcept { return work_ + wheel_.size(); }
     [[nodiscard]] bool take_stop() noexcept;
 
-    [[gnu::noinline]] void note_longest() noexcept;
+    [[gnu::noinline]] void note_longest(std::uint64_t ticks) noexcept;
     void tell(const diagnostic& what) noexcept;
     [[nodiscard]] std::string describe(const slot& head);
     [[nodiscard]] std::string describe_timer(const slot& head);
@@ -328,8 +326,8 @@ private:
     source_location place_;              // of what runs, where it has no slot
 
     phase phase_ = phase::begin;
-    std::uint32_t sequence_ = 0;       // of the last timer that was armed
-    std::uint32_t turn_sequence_ = 0;  // the first of this turn
+    std::uint32_t sequence_ = 0;                     // of the last timer that was armed
+    std::uint32_t turn_sequence_ = 0;                // the first of this turn
     std::array<slot::ready_function, 16> readies_{}; // by slot::socket_part::ready
     std::uint8_t ready_count_ = 0;
     std::optional<clock::time_point> now_; // empty: to be read when asked for
@@ -338,8 +336,7 @@ private:
     std::size_t prioritized_ = 0;
     std::uint64_t fired_before_ = 0; // timers, before this turn
     std::size_t next_event_ = 0;
-    std::vector<posted> batch_;
-    std::size_t next_post_ = 0;
+    post_queue batch_;
     clock::duration back_off_{}; // not zero while waits fail
     bool collected_ = false;     // the last turn ended by finding no timer due
 

@@ -100,7 +100,7 @@ std::string core::why_awake() {
     add(running_, "a handler runs");
     add(stop_requested(), "stop() was called");
     add(next_event_ < events_.size(), "events of the last wait are not handled yet");
-    add(next_post_ < batch_.size(), "posts of the last turn are left");
+    add(!batch_.empty(), "posts of the last turn are left");
     add(fan_outs_pending(), "signals, exits or file changes are not told yet");
     add(other_clocks.due() != nullptr || wheel_.next_deadline() <= driver->now().time_since_epoch().count(),
         "timers are due");
@@ -121,8 +121,7 @@ explanation core::explain() {
         if (head.kind == slot_kind::free || head.kind == slot_kind::ended) {
             return;
         }
-        explanation::entry entry{describe(head), -1, clock::time_point::max(), !head.internal,
-                                 slots.where(head)};
+        explanation::entry entry{describe(head), -1, clock::time_point::max(), !head.internal, slots.where(head)};
         if (head.kind == slot_kind::watch || head.kind == slot_kind::socket) {
             entry.fd = head.fd;
         } else if (head.kind == slot_kind::timer && static_cast<timer_clock>(head.clock) == timer_clock::steady) {
@@ -141,7 +140,7 @@ explanation core::explain() {
     }
 
     append(all.last_turn, count_text(events_.size(), "event", "events"));
-    append(all.last_turn, count_text(batch_.size(), "post", "posts"));
+    append(all.last_turn, count_text(batch_.count(), "post", "posts"));
 
     if (work() > 0) {
         append(all.running, count_text(work(), "registration", "registrations"));

@@ -8,6 +8,8 @@
 #include <pollux/core/source_location.hpp>
 
 #include "lib/core/forks.hpp"
+#include "reactor/post_queue.hpp"
+#include "reactor/quick_lock.hpp"
 #include "reactor/running_thread.hpp"
 #include "reactor/waker.hpp"
 
@@ -15,15 +17,8 @@
 #include <mutex>
 #include <new>
 #include <utility>
-#include <vector>
 
 namespace pollux::inline POLLUX_ABI::detail {
-
-struct posted {
-    posted(callback<void()>&& made, source_location at) noexcept : work(std::move(made)), where(at) {}
-    callback<void()> work;
-    source_location where;
-};
 
 /// A wake-up costs a system call only when the loop sleeps. Lost wake-ups are excluded by order: the loop says that it
 /// sleeps and then looks for news; others leave news and then look whether it sleeps; both in one total order (G1).
@@ -40,7 +35,7 @@ struct mailbox {
                 return false;
             }
             first = queue.empty();
-            queue.emplace_back(std::move(work), where);
+            queue.push(work, where);
             if (first) {
                 news.store(true);
             }
@@ -85,13 +80,13 @@ struct mailbox {
     void wake_up() noexcept { asleep.store(false, std::memory_order_relaxed); }
 
     /// Swaps what has been posted into `batch`, which is empty. False when there were no news since the last time.
-    [[nodiscard]] bool take(std::vector<posted>& batch) {
+    [[nodiscard]] bool take(post_queue& batch) {
         if (!news.load(std::memory_order_relaxed) || !news.exchange(false)) {
             return false;
         }
         const std::lock_guard guard(lock);
         batch.swap(queue);
-        load_of_loop.store(load_of_loop.load(std::memory_order_relaxed) + batch.size(), std::memory_order_relaxed);
+        load_of_loop.store(load_of_loop.load(std::memory_order_relaxed) + batch.count(), std::memory_order_relaxed);
         return true;
     }
 
@@ -101,18 +96,18 @@ struct mailbox {
             return no_load;
         }
         const std::lock_guard guard(lock);
-        return queue.size() + load_of_loop.load(std::memory_order_relaxed);
+        return queue.count() + load_of_loop.load(std::memory_order_relaxed);
     }
 
     /// No post comes in any more. Returns those that have not run.
-    [[nodiscard]] std::vector<posted> close() {
+    [[nodiscard]] post_queue close() {
         if (made_in.is_parent()) {
             break_lock();
         }
         const std::lock_guard guard(lock);
         closed = true;
         load_of_loop.store(no_load, std::memory_order_relaxed);
-        return std::exchange(queue, {});
+        return std::move(queue);
     }
 
     /// In a fork's child: it belongs to this process now. What was posted before the fork stays. Errors: EMFILE, ENFILE, ENOMEM.
@@ -127,9 +122,9 @@ struct mailbox {
 
     process_mark made_in;
     running_thread thread;
-    std::mutex lock;
-    std::vector<posted> queue; // under lock
-    bool closed = false;       // under lock: the reactor is gone
+    quick_lock lock;
+    post_queue queue;    // under lock
+    bool closed = false; // under lock: the reactor is gone
     std::atomic<bool> news = false;
     std::atomic<bool> asleep = true; // outside run() somebody else may be waiting for fd()
     std::atomic<bool> stop = false;
@@ -146,8 +141,8 @@ private:
         if (lock.try_lock()) {
             lock.unlock();
         } else {
-            new (&lock) std::mutex;
-            new (&queue) std::vector<posted>;
+            new (&lock) quick_lock;
+            new (&queue) post_queue;
         }
     }
 };

@@ -30,7 +30,7 @@ detail::started reactor::start_timer_after(clock::duration delay, source_locatio
 }
 
 void reactor::refuse_empty() {
-    throw_errno(EINVAL, "a timer: the handler is empty");
+    detail::refuse_empty("a timer");
 }
 
 timer_registration reactor::after_delay(clock::duration delay, timer_options options, callback<void()>& handler,
@@ -53,8 +53,8 @@ wall_timer_registration reactor::at(std::chrono::system_clock::time_point deadli
 }
 
 boot_timer_registration reactor::at(boot_clock::time_point deadline, callback<void()> handler, source_location where) {
-    auto& head = core_->add_timer(detail::timer_clock::boot, deadline.time_since_epoch().count(), {},
-                                  std::move(handler), where);
+    auto& head =
+        core_->add_timer(detail::timer_clock::boot, deadline.time_since_epoch().count(), {}, std::move(handler), where);
     return core_->make_registration<boot_timer_registration>(head);
 }
 
@@ -64,8 +64,8 @@ timer_registration reactor::every_period(clock::duration period, timer_options o
         throw_errno(EINVAL, "every(" + std::to_string(period.count()) + " ns): a period must be positive");
     }
     detail::expect_handler(handler, "reactor::every");
-    callback<void(std::uint64_t)> call = detail::periodic_call{
-        options.pace == pace::fixed_delay ? -period.count() : period.count(), std::move(handler)};
+    callback<void(std::uint64_t)> call =
+        detail::periodic_call{options.pace == pace::fixed_delay ? -period.count() : period.count(), std::move(handler)};
     auto& head = core_->add_timer(detail::timer_clock::steady,
                                   saturated_add(core_->driver->now(), period).time_since_epoch().count(), options.slack,
                                   std::move(call), where);

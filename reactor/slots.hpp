@@ -268,8 +268,8 @@ private:
     struct chunk {
         core* owner;
         slot_index first;
-        chunk* next_open = nullptr;                       // while it has free slots
-        std::uint64_t free_words = 0;                     // bits: which of the next have any
+        chunk* next_open = nullptr;                             // while it has free slots
+        std::uint64_t free_words = 0;                           // bits: which of the next have any
         std::array<std::uint64_t, slots_per_chunk / 64> free{}; // bits
     };
     static_assert(slots_per_chunk % 64 == 0);

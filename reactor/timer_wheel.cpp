@@ -121,18 +121,10 @@ void timer_wheel::sort(list& unsorted) noexcept {
     }
 }
 
-void timer_wheel::make_due(list& batch) noexcept {
-    sort(batch);
-    for_each(batch, [&](slot_index index) {
-        slot& head = slots_.head(index);
-        head.due = true;
-        append(due_, head.as.timer, index);
-    });
-}
-
 void timer_wheel::collect(std::int64_t now, std::uint32_t sequence) noexcept {
     settle();
     const auto target = std::max(tick_of(now), tick_);
+    list due;
     list kept; // not due, or armed too late; linked in the end: no list that is over may get one
     for (int first = first_occupied(); first >= 0; first = first_occupied()) {
         const auto number = static_cast<list_number>(first);
@@ -143,20 +135,25 @@ void timer_wheel::collect(std::int64_t now, std::uint32_t sequence) noexcept {
             break;
         }
         tick_ = start;
-        list due;
+        list some;
         for_each(take(number), [&](slot_index index) {
             slot& head = slots_.head(index);
             if (shift > 0) {
                 link(head, index);
             } else {
                 const bool too_late = static_cast<std::int32_t>(head.sequence - sequence) >= 0;
-                append(too_late || head.as.timer.deadline > now ? kept : due, head.as.timer, index);
+                append(too_late || head.as.timer.deadline > now ? kept : some, head.as.timer, index);
             }
         });
-        if (due.head != no_slot) {
-            make_due(due);
-        }
+        sort(some);
+        for_each(some, [&](slot_index index) { append(due, timer(index), index); });
     }
+    sort(due); // which it is, unless deadlines have moved away
+    for_each(due, [this](slot_index index) {
+        slot& head = slots_.head(index);
+        head.due = true;
+        append(due_, head.as.timer, index);
+    });
     tick_ = target;
     for_each(kept, [this](slot_index index) { link(slots_.head(index), index); });
 }

@@ -161,7 +161,6 @@ private:
     }
     [[nodiscard]] bool before(slot_index a, slot_index b) noexcept;
     void sort(list& unsorted) noexcept;
-    void make_due(list& batch) noexcept;
     template <class Function>
     void for_each(const list& all, Function function) noexcept;
 
@@ -170,7 +169,7 @@ private:
     std::array<list, std::size_t{levels} * digits> lists_{};
     list due_;
     std::uint64_t tick_ = 0; // everything before it has been collected
-    std::size_t count_ = 0; // of those that are linked
+    std::size_t count_ = 0;  // of those that are linked
     // Random memory takes as long to come as some ten calls.
     std::array<cancelled, 16> cancelled_{};
     std::size_t last_cancelled_ = 0;

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <limits>
+#include <memory>
 #include <new>
 #include <string>
 
@@ -20,6 +21,13 @@ constexpr auto look = clock::time_point::min();
 constexpr clock::duration longest_crowd = std::chrono::milliseconds(2); // of timers in one go
 constexpr clock::duration first_back_off = std::chrono::milliseconds(1);
 constexpr clock::duration longest_back_off = std::chrono::milliseconds(100);
+
+struct destroy {
+    template <class T>
+    void operator()(T* what) const noexcept {
+        std::destroy_at(what);
+    }
+};
 
 clock::time_point to_time(std::int64_t nanoseconds) noexcept {
     return clock::time_point(clock::duration(nanoseconds));
@@ -60,25 +68,13 @@ private:
     core& owner_;
 };
 
-// What was posted runs where it is, and is destroyed when it returns.
-class core::post_scope {
-public:
-    explicit post_scope(callback<void()>& work) noexcept : work_(work) {}
-    post_scope(const post_scope&) = delete;
-    post_scope& operator=(const post_scope&) = delete;
-    ~post_scope() { work_.clear(); }
-
-private:
-    callback<void()>& work_;
-};
-
 bool core::take_stop() noexcept {
     return stop_requested() && box->stop.exchange(false);
 }
 
 bool core::left_over() noexcept {
-    return next_event_ < events_.size() || next_post_ < batch_.size() || fan_outs_pending() ||
-           wheel_.first_due() != no_slot || other_clocks.due() != nullptr;
+    return next_event_ < events_.size() || !batch_.empty() || fan_outs_pending() || wheel_.first_due() != no_slot ||
+           other_clocks.due() != nullptr;
 }
 
 bool core::has_work() noexcept {
@@ -121,7 +117,7 @@ bool core::turn(timeout limit) {
         turn_sequence_ = sequence_ + 1;
         fired_before_ = counters.timers;
         ++counters.turns;
-        if (!batch_.empty() || box->news.load(std::memory_order_relaxed)) {
+        if (batch_.count() > 0 || box->news.load(std::memory_order_relaxed)) {
             take_mail();
         }
         if (!collected_) {
@@ -136,7 +132,7 @@ bool core::turn(timeout limit) {
         phase_ = phase::posts;
         [[fallthrough]];
     case phase::posts:
-        if ((next_post_ < batch_.size() || fan_outs_pending()) && !run_posts()) {
+        if ((!batch_.empty() || fan_outs_pending()) && !run_posts()) {
             return false;
         }
         phase_ = phase::before_wait;
@@ -281,13 +277,12 @@ void core::fire_periodic(timer_wheel& from, slot_index index) {
 }
 
 bool core::run_idle() {
-    const bool quiet = events_.empty() && batch_.empty() && counters.timers == fired_before_;
+    const bool quiet = events_.empty() && batch_.count() == 0 && counters.timers == fired_before_;
     return !quiet || hooks_at(hook_point::idle).run(*this);
 }
 
 void core::take_mail() {
     batch_.clear();
-    next_post_ = 0;
     if (box->take(batch_)) {
         signals.take();
     }
@@ -297,16 +292,22 @@ bool core::run_posts() {
     if (fan_outs_pending() && !run_fan_outs()) {
         return false;
     }
-    while (next_post_ < batch_.size()) {
-        auto& next = batch_[next_post_++];
-        running_slot_ = nullptr;
-        place_ = next.where;
-        ++counters.posts;
-        {
-            const post_scope scope(next.work);
-            next.work();
+    // Reading the processor's counter costs half as much as a small post: quick ones from one place share a reading.
+    constexpr unsigned most_together = 16;
+    running_slot_ = nullptr;
+    for (unsigned together = 1; !batch_.empty();) {
+        place_ = batch_.front().where();
+        auto left = together;
+        do {
+            ++counters.posts;
+            const std::unique_ptr<post_queue::entry, destroy> next(&batch_.take());
+            (*next)(); // where it is
+        } while (--left > 0 && !stop_requested() && batch_.next_is_from(place_));
+        const auto took = accounts.lap();
+        if (accounts.is_long(took)) [[unlikely]] {
+            note_longest(took);
         }
-        handler_returned();
+        together = accounts.is_quick(took) ? std::min(2 * together, most_together) : 1;
         if (stop_requested()) {
             return false;
         }

@@ -163,8 +163,7 @@ void on_acceptable(core& owner, slot& ready, readiness) {
                 return;
             }
         }
-        auto accepted =
-            detail_stream::make(owner, std::move(fd), is_socket, owner.slots.where(head));
+        auto accepted = detail_stream::make(owner, std::move(fd), is_socket, owner.slots.where(head));
         extra_of(owner, index).failures = 0;
         owner.call_in_place<void(stream)>(owner.slots.head(index), std::move(accepted));
         if (owner.slots.find(token) == no_slot || owner.slots.head(index).wanted == interest::none ||

@@ -22,8 +22,8 @@ class callback_base {
 public:
     callback_base() noexcept = default;
     callback_base(callback_base&& other) noexcept
-        : invoke_(std::exchange(other.invoke_, nullptr)),
-          manage_(other.manage_) {
+        : invoke_(alone(std::exchange(other.invoke_, nullptr))),
+          manage_(alone(other.manage_)) {
         take_bytes(other);
     }
     callback_base& operator=(callback_base&& other) noexcept {
@@ -64,11 +64,40 @@ public:
         return *found;
     }
 
+    /// For those who keep captures elsewhere: what calls them (really R (*)(void*, Args...)), and what moves or ends them.
+    struct parts {
+        void (*invoke)();
+        void (*manage)(void* self, void* to) noexcept;
+    };
+    /// Bytes that the captures need there.
+    [[nodiscard]] static std::size_t captures_size(const parts& of) noexcept {
+        return of.manage == nullptr ? few : bytes;
+    }
+    [[nodiscard]] std::size_t captures_size() const noexcept { return captures_size({invoke_, manage_}); }
+    /// Leaves this one empty.
+    [[nodiscard]] parts move_to(void* captures) noexcept {
+        const parts made{alone(std::exchange(invoke_, nullptr)), alone(std::exchange(manage_, nullptr))};
+        move_captures(made, bytes_, captures);
+        return made;
+    }
+    static void move_captures(const parts& of, void* from, void* to) noexcept {
+        if (of.manage == nullptr) {
+            copy_few(static_cast<std::byte*>(to), static_cast<const std::byte*>(from));
+        } else {
+            of.manage(from, to);
+        }
+    }
+    static void end_captures(const parts& of, void* captures) noexcept {
+        if (of.manage != nullptr) {
+            of.manage(captures, nullptr);
+        }
+    }
+
     /// Moves `other` into this one, which is empty: an assignment without looking at what was here.
     void fill_from(callback_base& other) noexcept {
         assert(invoke_ == nullptr && "fill_from() of a callback that is not empty");
-        invoke_ = std::exchange(other.invoke_, nullptr);
-        manage_ = other.manage_;
+        invoke_ = alone(std::exchange(other.invoke_, nullptr));
+        manage_ = alone(other.manage_);
         take_bytes(other);
     }
 
@@ -78,8 +107,15 @@ protected:
     // Captures that are trivially copyable and no larger than this have no manage_.
     static constexpr std::size_t few = 2 * sizeof(void*);
 
-    // In words, as most captures were written: a wider load than the store before it waits for that to reach the cache. Also those that no
-    // capture has written: cheaper than knowing how many there are. gcc warns about that in the user's code.
+    // In words, as most captures were written: a wider load than the store before it waits for that to reach the cache.
+    // The compiler would make one load of two.
+    template <class Word>
+    [[nodiscard]] static Word alone(Word word) noexcept {
+        asm("" : "+r"(word));
+        return word;
+    }
+    // Copies also bytes that no capture has written: cheaper than knowing how many there are. gcc warns about that in the user's
+    // code.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -89,7 +125,7 @@ protected:
         for (std::size_t place = 0; place < few; place += sizeof(void*)) {
             void* word;
             std::memcpy(&word, from + place, sizeof word);
-            asm("" : "+r"(word)); // the compiler would make one of two
+            word = alone(word);
             std::memcpy(to + place, &word, sizeof word);
         }
     }
@@ -146,8 +182,8 @@ public:
 
     /// Whether a callback made of an F is known to own nothing.
     template <class F>
-    static constexpr bool is_trivial =
-        in_place<std::decay_t<F>>&& std::is_trivially_copyable_v<std::decay_t<F>> && sizeof(std::decay_t<F>) <= few;
+    static constexpr bool is_trivial = in_place<std::decay_t<F>>&& std::is_trivially_copyable_v<std::decay_t<F>> &&
+                                       sizeof(std::decay_t<F>) <= few && !std::is_null_pointer_v<std::decay_t<F>>;
 
     callback() noexcept = default;
     callback(std::nullptr_t) noexcept {} // NOLINT(google-explicit-constructor)
