@@ -118,6 +118,7 @@ void core::end(slot& head) noexcept {
         }
         return;
     }
+    attend();
     const auto index = slot_table::index_of(head);
     prioritized_ -= head.priority != io_priority::normal ? 1 : 0;
     work_ -= head.internal ? 0 : 1;
@@ -161,7 +162,7 @@ watch_registration core::watch(int fd, interest wanted, callback<void(readiness)
     slot& head = slots.head(index);
     head.fd = fd;
     head.wanted = wanted;
-    head.as.watch = {[](core& owner, slot& at, readiness seen) { owner.call_in_place<void(readiness)>(at, seen); }};
+    head.as.watch = {nullptr};
     sync_or_end(index);
     slots.head(index).callable = std::move(handler);
     return make_registration<watch_registration>(index);
@@ -255,6 +256,7 @@ hook_registration core::add_hook(hook_point point, callback<void()> handler, sou
 }
 
 void core::prioritize(slot& head, io_priority priority) noexcept {
+    attend();
     prioritized_ -= head.priority != io_priority::normal ? 1 : 0;
     head.priority = priority;
     prioritized_ += head.priority != io_priority::normal ? 1 : 0;
