@@ -36,10 +36,10 @@ clock::duration accounting::length(std::uint64_t took, clock::duration budget) n
 
 loop_lag accounting::lag() const {
     loop_lag all;
-    for (std::size_t bits = 0; bits < turns_.size(); ++bits) {
-        if (turns_[bits] > 0) {
-            const auto bound = std::min(std::ldexp(unit_, static_cast<int>(bits)), 0x1p62);
-            all.buckets.push_back({clock::duration(static_cast<std::int64_t>(std::ceil(bound))), turns_[bits]});
+    for (std::size_t bit = 0; bit < turns_.size(); ++bit) {
+        if (turns_[bit] > 0) {
+            const auto bound = std::min(std::ldexp(unit_, static_cast<int>(bit) + 1), 0x1p62);
+            all.buckets.push_back({clock::duration(static_cast<std::int64_t>(std::ceil(bound))), turns_[bit]});
         }
     }
     return all;

@@ -129,6 +129,7 @@ void core::end(slot& head) noexcept {
         return;
     }
     head.kind = slot_kind::ended;
+    attend();
     const auto index = slot_table::index_of(head);
     prioritized_ -= head.priority != io_priority::normal ? 1 : 0;
     work_ -= head.internal ? 0 : 1;
@@ -172,9 +173,7 @@ watch_registration core::watch(int fd, interest wanted, callback<void(readiness)
     slot& head = slots.head(index);
     head.fd = fd;
     head.wanted = wanted;
-    head.as.socket = {nullptr, 0, 0, ready_number([](core& owner, slot& at, readiness seen) {
-                          owner.call_in_place<void(readiness)>(at, seen);
-                      })};
+    head.as.socket = {nullptr, 0, 0, ready_number(nullptr)};
     sync_or_end(index);
     head.callable() = std::move(handler);
     return make_registration<watch_registration>(index);
@@ -229,6 +228,7 @@ slot& core::add_timer(timer_clock of, std::int64_t deadline, clock::duration sla
     slot& head = slots.allocate(slot_kind::timer, where);
     head.callable().fill_from(handler);
     const auto index = slot_table::index_of(head);
+    attend();
     if (of == timer_clock::steady && slack <= clock::duration::zero()) [[likely]] {
         wheel_.insert(head, index, deadline, ++sequence_); // which is quick
     } else {
@@ -283,6 +283,7 @@ hook_registration core::add_hook(hook_point point, callback<void()> handler, sou
 }
 
 void core::prioritize(slot& head, io_priority priority) noexcept {
+    attend();
     prioritized_ -= head.priority != io_priority::normal ? 1 : 0;
     head.priority = priority;
     prioritized_ += head.priority != io_priority::normal ? 1 : 0;

@@ -88,6 +88,7 @@ public:
         check_open();
         slot& made = slots.allocate(kind, where);
         ++work_;
+        attend();
         return made;
     }
     [[nodiscard]] slot_index add_slot(slot_kind kind, source_location where) {
@@ -115,6 +116,7 @@ public:
         check_open();
         const auto [head, index] = slots.allocate_bare(slot_kind::timer, true, where);
         wheel_.insert(head, index, deadline, ++sequence_); // which is quick
+        attend();
         retain();
         return {&head, slot_table::token(head, index) | started::ends_later};
     }
@@ -153,6 +155,8 @@ public:
     // Running.
     run_status run(clock::time_point end);
     run_status run_once(timeout limit);
+    /// What is registered or armed, or what the kernel was told, has changed: the loop may have more to do than I/O.
+    void attend() noexcept { short_turns_ = 0; }
     /// After each handler: what it cost.
     void handler_returned() noexcept {
         if (const auto took = accounts.lap(); accounts.is_long(took)) [[unlikely]] {
@@ -165,7 +169,8 @@ public:
     [[nodiscard]] clock::time_point next_deadline();
     /// Where the handler that runs was registered.
     [[nodiscard]] source_location place() const noexcept {
-        return running_slot_ != nullptr ? slots.where(*running_slot_) : place_;
+        const slot* const running = in_place_ != nullptr ? in_place_ : running_slot_;
+        return running != nullptr ? slots.where(*running) : place_;
     }
 
     /// Calls a persistent handler in its slot; destroys it afterwards if it has ended itself. Errors: what it throws.
@@ -238,6 +243,17 @@ private:
         core& owner_;
         slot& in_;
     };
+    // Around what calls call_ready(): whatever ends it.
+    class in_place_end {
+    public:
+        explicit in_place_end(core& owner) noexcept : owner_(owner) {}
+        in_place_end(const in_place_end&) = delete;
+        in_place_end& operator=(const in_place_end&) = delete;
+        ~in_place_end() { owner_.end_in_place(); }
+
+    private:
+        core& owner_;
+    };
     class running_scope;
 
     ~core();
@@ -304,13 +320,52 @@ private:
     bool run_idle();
     void take_mail();
     bool run_posts();
+    // wait.cpp
     void wait(timeout limit);
     [[nodiscard]] clock::time_point wait_deadline(timeout limit);
     void survive(const std::system_error& failed);
+    /// A wait has ended, with so many events.
+    void waited(std::size_t count) noexcept {
+        box->wake_up();
+        counters.events += count;
+        accounts.begin_turn();
+    }
     void order_events();
     bool dispatch();
-    void dispatch(const multiplexer::event& event);
-    [[gnu::noinline]] void dispatch_unusual(slot& head, readiness seen);
+    /// Whom an event is for; null when that registration has ended.
+    [[nodiscard]] slot* receiver(std::uint64_t token) noexcept {
+        slot& head = slots.head(slot_table::index_of(token));
+        if (!slot_table::names(token, head)) [[unlikely]] {
+            ++counters.stale_events;
+            return nullptr;
+        }
+        return &head;
+    }
+    void dispatch(slot& head, readiness reported);
+    // A callable without a ready function runs in its slot, and is what runs until end_in_place().
+    void call_ready(slot& head, readiness seen) {
+        if (head.as.socket.ready == 0) [[likely]] {
+            in_place_ = &head;
+            head.callable_as<void(readiness)>()(seen);
+        } else {
+            call_function(head, seen);
+        }
+    }
+    void call_function(slot& head, readiness seen);
+    void end_in_place() noexcept {
+        if (in_place_ != nullptr) {
+            running_slot_ = in_place_;
+            slot& ran = *std::exchange(in_place_, nullptr);
+            if (ran.kind == slot_kind::ended) [[unlikely]] {
+                recycle(ran);
+            }
+        }
+    }
+    // short_turns_epoll.cpp, or short_turns_none.cpp
+    [[nodiscard]] bool only_io() noexcept;
+    void take_short_turns();
+    void short_wait_failed(int fd, int error);
+    class short_turn_scope;
 
     timer_wheel wheel_;
     thread_pool* pool_; // null until it is needed
@@ -321,16 +376,19 @@ private:
     bool closing_ = false;
     bool running_ = false;
     std::uint64_t work_ = 0;             // registrations that are not internal, nor in wheel_
-    const slot* in_place_ = nullptr;     // whose handler runs in it
+    slot* in_place_ = nullptr;           // whose handler runs in it
     const slot* running_slot_ = nullptr; // whose handler runs, while the slot is its own
     source_location place_;              // of what runs, where it has no slot
 
     phase phase_ = phase::begin;
     std::uint32_t sequence_ = 0;                     // of the last timer that was armed
     std::uint32_t turn_sequence_ = 0;                // the first of this turn
-    std::array<slot::ready_function, 16> readies_{}; // by slot::socket_part::ready
-    std::uint8_t ready_count_ = 0;
+    std::array<slot::ready_function, 16> readies_{}; // by slot::socket_part::ready; the first is none
+    std::uint8_t ready_count_ = 1;
+    static constexpr int turns_without_doubt = 1024;
+    int short_turns_ = 0;                  // that may be taken before the next whole one
     std::optional<clock::time_point> now_; // empty: to be read when asked for
+    std::uint64_t now_turn_ = 0;           // the turn that it is of
     std::span<const multiplexer::event> events_;
     std::vector<multiplexer::event> ordered_; // by priority, while any registration has one
     std::size_t prioritized_ = 0;

@@ -35,7 +35,12 @@ public:
     [[nodiscard]] virtual clock::time_point now() noexcept = 0;
 
     /// Waits for events until `deadline`; time_point::min() only looks, max() waits for ever. Valid until the next wait.
-    [[nodiscard]] virtual std::span<const multiplexer::event> wait_until(clock::time_point deadline) = 0;
+    [[nodiscard]] virtual std::span<multiplexer::event> wait_until(clock::time_point deadline) = 0;
+    /// Where it puts them: `most_events`.
+    [[nodiscard]] virtual std::span<multiplexer::event> room() noexcept = 0;
+    static constexpr std::size_t most_events = 512;
+    /// Asks the kernel whether those events are what they seem, where that may be otherwise; to be called now and then.
+    virtual void doubt(std::span<multiplexer::event> seen) = 0;
 
     /// Brings what the kernel watches for a slot in line with its `wanted`. Errors: multiplexer's.
     virtual void sync(slot_index index) = 0;

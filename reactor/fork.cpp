@@ -18,6 +18,7 @@ void core::after_fork() {
     if (!is_parents()) {
         return;
     }
+    attend();
     driver->renew();
     signals.renew();
     box->renew();

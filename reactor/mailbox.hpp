@@ -59,7 +59,7 @@ struct mailbox {
 
     /// After news: wakes the loop if it sleeps.
     void ring() noexcept {
-        if (asleep.load() && asleep.exchange(false) && !made_in.is_parent()) {
+        if (asleep.load() != 0 && asleep.exchange(0) != 0 && !made_in.is_parent()) {
             alarm.wake();
         }
     }
@@ -74,10 +74,10 @@ struct mailbox {
 
     /// From here on news ring the alarm. Returns whether there are some already.
     [[nodiscard]] bool fall_asleep() noexcept {
-        asleep.store(true);
+        asleep.fetch_or(1); // one instruction less than a store
         return news.load();
     }
-    void wake_up() noexcept { asleep.store(false, std::memory_order_relaxed); }
+    void wake_up() noexcept { asleep.store(0, std::memory_order_relaxed); }
 
     /// Swaps what has been posted into `batch`, which is empty. False when there were no news since the last time.
     [[nodiscard]] bool take(post_queue& batch) {
@@ -114,10 +114,10 @@ struct mailbox {
     void renew() {
         waker fresh;
         break_lock();
-        asleep.store(false); // a signal handler may ring
+        asleep.store(0); // a signal handler may ring
         alarm = std::move(fresh);
         made_in.renew();
-        asleep.store(true);
+        asleep.store(1);
     }
 
     process_mark made_in;
@@ -126,7 +126,7 @@ struct mailbox {
     post_queue queue;    // under lock
     bool closed = false; // under lock: the reactor is gone
     std::atomic<bool> news = false;
-    std::atomic<bool> asleep = true; // outside run() somebody else may be waiting for fd()
+    std::atomic<unsigned char> asleep = 1; // outside run() somebody else may be waiting for fd()
     std::atomic<bool> stop = false;
     std::atomic<bool> woken = false;
     std::atomic<int> posters = 0;

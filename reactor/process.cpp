@@ -28,6 +28,7 @@ char* text_of(const std::string& text) {
 
 std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
     std::vector<char*> pointers;
+    pointers.reserve(texts.size() + 1);
     for (const auto& text : texts) {
         pointers.push_back(text_of(text));
     }
@@ -200,11 +201,11 @@ process& process::operator=(process&& other) noexcept {
     if (this != &other) {
         // Killed last: its handler may own this very object.
         process ended(std::move(*this));
-        registration::operator=(std::move(other));
         pid_ = other.pid_;
         input_ = std::move(other.input_);
         output_ = std::move(other.output_);
         errors_ = std::move(other.errors_);
+        registration::operator=(std::move(other));
     }
     return *this;
 }

@@ -17,7 +17,6 @@ namespace pollux::inline POLLUX_ABI::detail {
 
 namespace {
 
-constexpr std::size_t events_per_wait = 512;
 constexpr std::size_t stream_read_size = 65'536; // stream::largest_read
 
 using parts_span = std::span<const std::span<const std::byte>>;
@@ -64,21 +63,19 @@ bool would_block(int error) noexcept {
     return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
-constexpr unsigned waits_without_doubt = 1024;
-
 class readiness_driver final : public driver {
 public:
     readiness_driver(core& owner, mechanism which, time_source* time)
         : owner_(owner),
           time_(time),
           multiplexer_(make_multiplexer(which)),
-          events_(events_per_wait) {
+          events_(most_events) {
         owner.read_buffer = read_memory_.get();
     }
 
     [[nodiscard]] clock::time_point now() noexcept override { return time_ != nullptr ? time_->now() : clock::now(); }
 
-    [[nodiscard]] std::span<const multiplexer::event> wait_until(clock::time_point deadline) override {
+    [[nodiscard]] std::span<multiplexer::event> wait_until(clock::time_point deadline) override {
         timeout limit = wait_forever;
         if (deadline == clock::time_point::min()) {
             limit = clock::duration::zero();
@@ -90,11 +87,35 @@ public:
         const std::span<multiplexer::event> seen(events_.data(), count);
         if (tells_closed_) {
             forget_closed(seen);
-        } else if (--waits_until_doubt_ == 0) [[unlikely]] {
-            waits_until_doubt_ = waits_without_doubt;
-            doubt(seen);
         }
         return seen;
+    }
+
+    [[nodiscard]] std::span<multiplexer::event> room() noexcept override { return events_; }
+
+    // epoll: a descriptor that was closed while a duplicate keeps its file open and ready would wake us for ever. Only the
+    // kernel can tell, by a change that changes nothing.
+    void doubt(std::span<multiplexer::event> seen) override {
+        if (multiplexer_->kind() != mechanism::epoll) {
+            return;
+        }
+        for (auto& event : seen) {
+            const auto index = owner_.slots.find(event.token);
+            if (index == no_slot || !owner_.slots.head(index).registered) {
+                continue;
+            }
+            slot& head = owner_.slots.head(index);
+            try {
+                multiplexer_->modify(head.fd, head.armed, event.token);
+            } catch (const std::system_error& error) {
+                const int why = error.code().value();
+                if (why == EBADF || why == ENOENT || why == EPERM) { // closed; the number used again; by a regular file
+                    forget(index);
+                    head.armed = interest::none;
+                    event.readiness = readiness::bad_descriptor;
+                }
+            }
+        }
     }
 
     void sync(slot_index index) override {
@@ -104,9 +125,11 @@ public:
             if (head.wanted == interest::none && head.kind == slot_kind::socket) {
                 return; // not before there is something to wait for
             }
+            owner_.attend();
             multiplexer_->add(head.fd, head.wanted, owner_.slots.token(index));
             head.registered = true;
         } else if (head.wanted != head.armed) {
+            owner_.attend();
             multiplexer_->modify(head.fd, head.wanted, owner_.slots.token(index));
         }
         head.armed = head.wanted;
@@ -116,6 +139,7 @@ public:
         slot& head = owner_.slots.head(index);
         if (head.registered) {
             head.registered = false;
+            owner_.attend();
             if (!owner_.is_parents()) {
                 multiplexer_->remove(head.fd);
             }
@@ -169,28 +193,6 @@ private:
                 if (const auto index = owner_.slots.find(event.token); index != no_slot) {
                     owner_.slots.head(index).registered = false;
                     owner_.slots.head(index).armed = interest::none;
-                }
-            }
-        }
-    }
-
-    // epoll: a descriptor that was closed while a duplicate keeps its file open and ready would wake us for ever. Only the
-    // kernel can tell, by a change that changes nothing.
-    void doubt(std::span<multiplexer::event> seen) {
-        for (auto& event : seen) {
-            const auto index = owner_.slots.find(event.token);
-            if (multiplexer_->kind() != mechanism::epoll || index == no_slot || !owner_.slots.head(index).registered) {
-                continue;
-            }
-            slot& head = owner_.slots.head(index);
-            try {
-                multiplexer_->modify(head.fd, head.armed, event.token);
-            } catch (const std::system_error& error) {
-                const int why = error.code().value();
-                if (why == EBADF || why == ENOENT || why == EPERM) { // closed; the number used again; by a regular file
-                    forget(index);
-                    head.armed = interest::none;
-                    event.readiness = readiness::bad_descriptor;
                 }
             }
         }
@@ -267,7 +269,6 @@ private:
     core& owner_;
     time_source* time_;
     std::unique_ptr<multiplexer> multiplexer_;
-    unsigned waits_until_doubt_ = waits_without_doubt;
     bool tells_closed_ = has(multiplexer_->supports(), feature::bad_descriptor);
     std::vector<multiplexer::event> events_;
     const stream_answers* answers_ = nullptr; // all streams of a process have the same

@@ -510,6 +510,7 @@ std::vector<unblocked_thread> unblocked_threads(int number) noexcept {
     auto found = threads_that_take(number);
     try {
         std::vector<int> all;
+        all.reserve(found.size());
         for (const auto& each : found) {
             all.push_back(each.id);
         }

@@ -6,6 +6,7 @@
 
 #include "lib/sys/dialect.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace pollux::inline POLLUX_ABI::detail {
@@ -35,12 +36,7 @@ bool arrange_descriptors(spawn_plan& plan) noexcept {
     if (sys::close_on_exec_from(STDERR_FILENO + 1) != 0) {
         return false;
     }
-    for (const auto& each : plan.descriptors) {
-        if (sys::dup2(each.copy, each.to) < 0) {
-            return false;
-        }
-    }
-    return true;
+    return std::ranges::all_of(plan.descriptors, [](const auto& each) { return sys::dup2(each.copy, each.to) >= 0; });
 }
 
 void run_program(const spawn_plan& plan) noexcept {

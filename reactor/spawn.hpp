@@ -15,8 +15,8 @@ namespace pollux::inline POLLUX_ABI::detail {
 
 struct spawn_plan {
     struct mapping {
-        int from; // ours
-        int to;   // the child's
+        int from = -1; // ours
+        int to = -1;   // the child's
         int copy = -1;
     };
     std::vector<std::string> paths; // to be tried in this order

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <exception>
 #include <list>
+#include <memory>
 
 using namespace pollux;
 
@@ -38,13 +39,13 @@ int main(int argc, char** argv) try {
         return std::fprintf(stderr, "usage: embed-glib ADDRESS\n"), 2;
     }
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
-    GMainLoop* const gui = g_main_loop_new(nullptr, FALSE);
+    const std::unique_ptr<GMainLoop, void (*)(GMainLoop*)> gui(g_main_loop_new(nullptr, FALSE), &g_main_loop_unref);
     reactor loop;
     server all;
     const listener door(loop, endpoint::parse(argv[1]),
                         [&](stream made) { all.echo(all.peers.insert(all.peers.end(), std::move(made))); });
     const auto quit = loop.on_signal(SIGTERM, [&] { loop.stop(); });
-    glib_source guest(loop, [&] { g_main_loop_quit(gui); }); // serves the reactor from here on
+    glib_source guest(loop, [&] { g_main_loop_quit(gui.get()); }); // serves the reactor from here on
     const GSourceFunc show = [](void* data) -> gboolean {
         const auto& counted = *static_cast<server*>(data);
         std::printf("%zu peers, %zu bytes\n", counted.peers.size(), counted.bytes);
@@ -52,9 +53,8 @@ int main(int argc, char** argv) try {
     };
     g_timeout_add(1000, show, &all);
     std::printf("listening on %s\n", door.local().to_string().c_str());
-    g_main_loop_run(gui);
+    g_main_loop_run(gui.get());
     guest.rethrow(); // what a handler of the reactor may have thrown
-    g_main_loop_unref(gui);
 } catch (const std::exception& error) {
     return std::fprintf(stderr, "embed-glib: %s\n", error.what()), 1;
 }

@@ -6,17 +6,39 @@
 
 #include "lib/sys/sys.hpp"
 
+#include <utility>
+
 namespace pollux::inline POLLUX_ABI::detail {
+
+namespace {
+
+constinit thread_local zeroed_by_fork* innermost = nullptr;
+
+} // namespace
 
 std::atomic<unsigned> fork_count{0};
 
 process_mark::process_mark() {
-    static const int error =
-        sys::at_forks(nullptr, nullptr, [] { fork_count.fetch_add(1, std::memory_order_relaxed); });
+    static const int error = sys::at_forks(nullptr, nullptr, [] {
+        fork_count.fetch_add(1, std::memory_order_relaxed);
+        zeroed_by_fork::forked();
+    });
     if (error != 0) {
         throw_errno(error, "pthread_atfork");
     }
     renew();
+}
+
+zeroed_by_fork::zeroed_by_fork(int& number) noexcept : number_(number), outer_(std::exchange(innermost, this)) {}
+
+zeroed_by_fork::~zeroed_by_fork() {
+    innermost = outer_;
+}
+
+void zeroed_by_fork::forked() noexcept {
+    for (const auto* each = innermost; each != nullptr; each = each->outer_) {
+        each->number_ = 0;
+    }
 }
 
 } // namespace pollux::inline POLLUX_ABI::detail

@@ -34,4 +34,20 @@ private:
     std::atomic<unsigned> made_at_;
 };
 
+/// While it lives, a fork by this thread sets a number of the child's copy to 0: for what would otherwise look at a process_mark
+/// again and again. Needs a process_mark somewhere. They nest.
+class zeroed_by_fork {
+public:
+    explicit zeroed_by_fork(int& number) noexcept;
+    zeroed_by_fork(const zeroed_by_fork&) = delete;
+    zeroed_by_fork& operator=(const zeroed_by_fork&) = delete;
+    ~zeroed_by_fork();
+    /// In the child.
+    static void forked() noexcept;
+
+private:
+    int& number_;
+    zeroed_by_fork* outer_;
+};
+
 } // namespace pollux::inline POLLUX_ABI::detail

@@ -8,6 +8,9 @@
 
 #include "lib/faults.hpp"
 
+#include <memory>
+#include <optional>
+
 namespace pollux::inline POLLUX_ABI::detail {
 
 [[nodiscard]] std::unique_ptr<multiplexer> make_select_multiplexer();
@@ -17,6 +20,9 @@ namespace pollux::inline POLLUX_ABI::detail {
 #endif
 #if POLLUX_HAS_EPOLL
 [[nodiscard]] std::unique_ptr<multiplexer> make_epoll_multiplexer();
+/// The descriptor of its epoll set, as long as all that epoll_wait(2) reports of it is news of registrations: for who would
+/// wait for ever, and translate (epoll_words.hpp). Nothing for other mechanisms, and among ghosts. Holds until a change.
+[[nodiscard]] std::optional<int> plain_epoll(const multiplexer& of);
 #endif
 #if POLLUX_HAS_KQUEUE
 [[nodiscard]] std::unique_ptr<multiplexer> make_kqueue_multiplexer();

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The pollux authors
 //
-// The kernel reports HUP and ERR to everybody, so masking needs to know what was asked. The word that the kernel carries
-// holds both, token and interest, so an event needs no table.
-//
 // A registration belongs to the open file, not to the number: closed before it was removed, it stays as long as a
 // duplicate keeps the file open, and no call can reach it any more. Its events are known by their words, and the first
 // one has the set rebuilt without it.
@@ -11,6 +8,7 @@
 
 #include "lib/faults.hpp"
 #include "lib/multiplexer/adapters.hpp"
+#include "lib/multiplexer/epoll_words.hpp"
 #include "lib/sys/wait.hpp"
 
 #include <algorithm>
@@ -27,61 +25,17 @@ namespace pollux::inline POLLUX_ABI::detail {
 
 namespace {
 
-constexpr unsigned interest_bits = 3;
 constexpr std::size_t many_suspects = 64;
 constexpr clock::duration back_off = std::chrono::milliseconds(10); // while there is no descriptor for a new set
-
-std::uint64_t to_word(interest wanted, std::uint64_t token) noexcept {
-    return token << interest_bits | raw(wanted);
-}
-
-interest interest_of(std::uint64_t word) noexcept {
-    return static_cast<interest>(word & ((1U << interest_bits) - 1));
-}
-
-epoll_mask to_mask(interest wanted) noexcept {
-    auto mask = epoll_mask::none;
-    if (has(wanted, interest::readable)) {
-        // RDHUP only with readable: a half-close would wake a loop that waits for writing alone again and again.
-        mask |= epoll_mask::in | epoll_mask::rdhup;
-    }
-    if (has(wanted, interest::writable)) {
-        mask |= epoll_mask::out;
-    }
-    if (has(wanted, interest::priority)) {
-        mask |= epoll_mask::pri;
-    }
-    return mask;
-}
-
-readiness to_readiness(epoll_mask mask) noexcept {
-    auto seen = readiness::none;
-    if (has(mask, epoll_mask::in | epoll_mask::rdhup | epoll_mask::hup | epoll_mask::err)) {
-        seen |= readiness::readable;
-    }
-    if (has(mask, epoll_mask::out | epoll_mask::hup | epoll_mask::err)) {
-        seen |= readiness::writable;
-    }
-    if (has(mask, epoll_mask::pri)) {
-        seen |= readiness::priority;
-    }
-    if (has(mask, epoll_mask::hup)) {
-        seen |= readiness::hangup;
-    }
-    if (has(mask, epoll_mask::err)) {
-        seen |= readiness::error;
-    }
-    if (has(mask, epoll_mask::rdhup)) {
-        seen |= readiness::peer_closed;
-    }
-    return seen;
-}
 
 class epoll_multiplexer final : public multiplexer {
 public:
     epoll_multiplexer()
         : multiplexer(mechanism::epoll, feature::hangup | feature::error | feature::peer_closed | feature::control_fd |
                                             feature::any_descriptor | feature::priority) {}
+
+    [[nodiscard]] bool has_ghosts() const noexcept { return !suspects_.empty() || overdue_; }
+    [[nodiscard]] int fd() const { return native_.fileno(); }
 
 private:
     void do_add(int fd, interest wanted, std::uint64_t token) override {
@@ -133,23 +87,15 @@ private:
         --count_;
     }
     std::size_t do_wait(std::span<event> events, timeout limit) override {
-        if (!suspects_.empty() || overdue_) [[unlikely]] {
+        if (has_ghosts()) [[unlikely]] {
             return wait_among_ghosts(events, limit);
         }
         const auto seen = native_.wait(limit, events.size());
         auto* out = events.data();
         for (const auto& report : seen) {
-            *out++ = to_event(report);
+            *out++ = to_event(report.mask(), report.word());
         }
         return seen.size();
-    }
-
-    static event to_event(const epoll::event& report) noexcept {
-        const auto word = report.word();
-        if (report.mask() == epoll_mask::in) [[likely]] {
-            return {word >> interest_bits, static_cast<readiness>(word & raw(readiness::readable))};
-        }
-        return {word >> interest_bits, masked(to_readiness(report.mask()), interest_of(word))};
     }
 
     // We know nothing of this number: if the kernel does, the open file of a lost registration has come back to it.
@@ -204,7 +150,7 @@ private:
                 if (std::ranges::binary_search(suspects_, report.word())) {
                     haunted = true;
                 } else {
-                    events[used++] = to_event(report);
+                    events[used++] = to_event(report.mask(), report.word());
                 }
             }
             if (!haunted) {
@@ -281,6 +227,14 @@ private:
 
 std::unique_ptr<multiplexer> make_epoll_multiplexer() {
     return std::make_unique<epoll_multiplexer>();
+}
+
+std::optional<int> plain_epoll(const multiplexer& of) {
+    if (of.kind() != mechanism::epoll) {
+        return std::nullopt;
+    }
+    const auto& here = static_cast<const epoll_multiplexer&>(of);
+    return here.has_ghosts() ? std::nullopt : std::optional(here.fd());
 }
 
 } // namespace pollux::inline POLLUX_ABI::detail

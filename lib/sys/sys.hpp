@@ -49,8 +49,8 @@ extern "C" { // glibc 2.36's header does not say so itself
 }
 #endif
 
-#ifndef __APPLE__
-extern "C" char** environ; // few systems' headers declare it
+#if !defined(__linux__) && !defined(__APPLE__)
+extern "C" [[gnu::weak]] char** environ; // the program's, which a shared library meets when it is loaded
 #endif
 
 namespace pollux::inline POLLUX_ABI::sys {

@@ -72,7 +72,7 @@ inline void name_this_thread(const std::string& name) noexcept {
 /// Blocks every signal in this thread as long as it lives: threads that are started meanwhile take none.
 class all_signals_blocked {
 public:
-    all_signals_blocked() noexcept {
+    all_signals_blocked() noexcept { // NOLINT(cppcoreguidelines-pro-type-member-init): pthread_sigmask fills it
         ::sigset_t all;
         sigfillset(&all);
         sys::pthread_sigmask(SIG_SETMASK, &all, &before_);

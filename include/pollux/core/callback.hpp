@@ -214,7 +214,7 @@ public:
                     if (to != nullptr) {
                         ::new (to) stored(std::move(from));
                     }
-                    from.~stored();
+                    from.~stored(); // NOLINT(bugprone-use-after-move): what the move has left
                 };
             }
         } else {
