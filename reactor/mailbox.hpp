@@ -58,7 +58,7 @@ struct mailbox {
     }
 
     /// After news: wakes the loop if it sleeps.
-    void ring() noexcept {
+    [[gnu::noinline]] void ring() noexcept {
         if (asleep.load() != 0 && asleep.exchange(0) != 0 && !made_in.is_parent()) {
             alarm.wake();
         }

@@ -62,12 +62,10 @@ public:
 
     /// Takes the callable. Errors: bad_alloc; then it stays where it is.
     void push(callback_base& work, source_location where) {
-        const auto size = sizeof(entry) + work.captures_size();
-        if (room_ - end_ < size) [[unlikely]] {
+        if (room_ - end_ < largest) [[unlikely]] {
             grow();
         }
-        new (memory_.get() + end_) entry(work, where);
-        end_ += size;
+        end_ += (new (memory_.get() + end_) entry(work, where))->size();
         ++count_;
     }
 
@@ -100,6 +98,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t largest = sizeof(entry) + sizeof(callback_base);
+
     [[nodiscard]] entry& at(std::size_t place) const noexcept {
         return *reinterpret_cast<entry*>(memory_.get() + place);
     }

@@ -32,8 +32,8 @@ private:
     static constexpr int locked = 1;
     static constexpr int wanted = 2; // locked, and somebody may wait
 
-    void wait() noexcept;
-    void wake() noexcept;
+    [[gnu::cold]] void wait() noexcept;
+    [[gnu::cold]] void wake() noexcept;
 
     std::atomic<int> state_ = unlocked;
 };
