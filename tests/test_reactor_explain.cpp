@@ -129,6 +129,31 @@ TEST_CASE("a handler over its budget is told once, with its place [D7]", "[react
     CHECK(told.size() == 2); // another place
 }
 
+TEST_CASE("a slow post among quick ones of other places has its own place [D7]", "[reactor][explain][D7]") {
+    EACH_MECHANISM(kind);
+    pollux::reactor_options options;
+    options.mechanism = kind;
+    options.handler_budget = 100ms;
+    pollux::reactor loop(options);
+    std::vector<pollux::diagnostic> told;
+    loop.on_diagnostic([&](const pollux::diagnostic& what) { told.push_back(what); });
+    const auto quick = pollux::source_location::current();
+    const auto slow = pollux::source_location::current();
+    int calls = 0;
+    for (int i = 0; i < 1000; ++i) { // those share readings of the clock
+        loop.post([&] { ++calls; }, quick);
+        if (i == 700) {
+            loop.post([] { std::this_thread::sleep_for(200ms); }, slow);
+        }
+    }
+    static_cast<void>(loop.step());
+    CHECK(calls == 1000);
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].where.line() == slow.line());
+    CHECK(told[0].took >= 198ms); // by another clock
+    CHECK(loop.counters().slow_handlers == 1);
+}
+
 TEST_CASE("no budget, no report; and a handler that throws is measured too", "[reactor][explain][D7]") {
     EACH_MECHANISM(kind);
     pollux::reactor_options options;

@@ -5,6 +5,8 @@
 #include "support/loops.hpp"
 #include "support/signals.hpp"
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <barrier>
 #include <cstdint>
@@ -218,6 +220,44 @@ TEST_CASE("what a post holds is destroyed when it returns, throws or stops the l
     CHECK(counts.calls == 3);
     CHECK(counts.destroyed == 3);
     CHECK(seen < 5);
+}
+
+TEST_CASE("posts of all sizes are one queue: in order, each held once, also while it grows and unrun", "[reactor]") {
+    EACH_MECHANISM(kind);
+    test::tally counts;
+    std::vector<int> order;
+    const auto post_some = [&](pollux::reactor& loop, int from, int end) {
+        for (int i = from; i < end; ++i) {
+            const std::array<std::uint64_t, 3> more{1, 2, std::uint64_t(i)};
+            const std::array<std::uint64_t, 8> most{1, 2, 3, 4, 5, 6, 7, std::uint64_t(i)};
+            switch (i % 4) {
+            case 0: // two words
+                loop.post([&order, i] { order.push_back(i); });
+                break;
+            case 1: // more, which can be copied
+                loop.post([&order, more] { order.push_back(static_cast<int>(more[2])); });
+                break;
+            case 2: // what cannot
+                loop.post([&order, i, life = test::life(counts)] { order.push_back(i); });
+                break;
+            default: // too much for any callback
+                loop.post([&order, most] { order.push_back(static_cast<int>(most[7])); });
+                break;
+            }
+        }
+    };
+    {
+        pollux::reactor loop(kind);
+        post_some(loop, 0, 1000);
+        static_cast<void>(loop.step());
+        post_some(loop, 1000, 3000); // a queue that is larger by now, and one that is not
+        static_cast<void>(loop.step());
+        CHECK(counts.destroyed == 3000 / 4);
+        post_some(loop, 3000, 4000); // nobody runs those
+    }
+    CHECK(counts.destroyed == 4000 / 4);
+    CHECK(order.size() == 3000);
+    CHECK(std::ranges::is_sorted(order));
 }
 
 TEST_CASE("posters outlive a reactor that stops and dies under them [G2]", "[reactor][G2][threads]") {
