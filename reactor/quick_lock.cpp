@@ -4,14 +4,17 @@
 
 namespace pollux::inline POLLUX_ABI::detail {
 
-[[gnu::cold]] void quick_lock::wait() noexcept {
+// Whoever finds `wanted` under waiting_ sleeps before waiting_ is free, and so before wake() goes on.
+void quick_lock::wait() noexcept {
+    std::unique_lock guard(waiting_);
     while (state_.exchange(wanted, std::memory_order_acquire) != unlocked) {
-        state_.wait(wanted, std::memory_order_relaxed);
+        change_.wait(guard);
     }
 }
 
-[[gnu::cold]] void quick_lock::wake() noexcept {
-    state_.notify_one();
+void quick_lock::wake() noexcept {
+    { const std::lock_guard guard(waiting_); }
+    change_.notify_one();
 }
 
 } // namespace pollux::inline POLLUX_ABI::detail

@@ -7,6 +7,8 @@
 #include <pollux/features.hpp>
 
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 
 namespace pollux::inline POLLUX_ABI::detail {
 
@@ -36,6 +38,8 @@ private:
     [[gnu::cold]] void wake() noexcept;
 
     std::atomic<int> state_ = unlocked;
+    std::mutex waiting_; // of those who wait, and of whoever wakes one
+    std::condition_variable change_;
 };
 
 } // namespace pollux::inline POLLUX_ABI::detail
