@@ -346,7 +346,7 @@ TEST_CASE("a foreign loop is woken by a child's end, and by one that has ended a
             entries.push_back({each.fd, POLLIN, 0});
         }
         const bool due = loop.next_deadline() <= pollux::clock::now();
-        CHECK((due || ::poll(entries.data(), entries.size(), 20'000) > 0));
+        CHECK((due || ::poll(entries.data(), static_cast<::nfds_t>(entries.size()), 20'000) > 0));
         static_cast<void>(loop.step());
     }
     CHECK(calls == 1);

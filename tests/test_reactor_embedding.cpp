@@ -247,7 +247,7 @@ TEST_CASE("a hand-written loop has work of its own beside, and sleeps when there
             tick.reset();
             turns = loop.counters().turns;
         }
-        const auto next = quiet ? loop.next_deadline() : std::min(foreign_due, loop.next_deadline());
+        const auto next = quiet ? loop.next_deadline() : std::min<clock::time_point>(foreign_due, loop.next_deadline());
         foreign_turn(loop, by_fd, next, theirs.a.get());
         if (!quiet && clock::now() >= foreign_due) {
             foreign_due += 3ms;

@@ -56,7 +56,8 @@ public:
             keep(loop_.every(microseconds(5000) + 100us, {.slack = 200us}, [this](std::uint64_t) { ++fired; }));
             break;
         case 2:
-            keep(loop_.at(std::chrono::system_clock::now() + microseconds(5000), [this] { ++fired; }));
+            keep(loop_.at(std::chrono::system_clock::now() + std::chrono::microseconds(next(5000)),
+                          [this] { ++fired; }));
             break;
         case 3: {
             const int number = std::array{SIGUSR1, SIGUSR2, SIGHUP}[next(3)];
