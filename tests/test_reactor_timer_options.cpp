@@ -149,7 +149,7 @@ TEST_CASE("a crowd of 100,000 due at once is spread: no turn over 10 ms, I/O in 
     while (fired < crowd) {
         const auto before = test::processor_time();
         static_cast<void>(loop.step());
-        longest = std::max(longest, test::processor_time() - before);
+        longest = std::max<clock::duration>(longest, test::processor_time() - before);
         ++turns;
     }
     CHECK(turns >= 2);
