@@ -362,7 +362,12 @@ private:
         }
     }
     // short_turns_epoll.cpp, or short_turns_none.cpp
-    [[nodiscard]] bool only_io() noexcept;
+    [[nodiscard]] bool only_io() noexcept {
+        const bool hooked = hooks[0].used() || hooks[1].used() || hooks[2].used();
+        return wheel_.empty() && !box->news.load(std::memory_order_relaxed) && !hooked && prioritized_ == 0 &&
+               short_turns_may_begin();
+    }
+    [[nodiscard]] bool short_turns_may_begin() const noexcept;
     void take_short_turns();
     void short_wait_failed(int fd, int error);
     class short_turn_scope;

@@ -7,7 +7,6 @@
 #include "lib/sys/sys.hpp"
 #include "reactor/core.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <string>
@@ -18,7 +17,7 @@ namespace pollux::inline POLLUX_ABI::detail {
 namespace {
 
 multiplexer::event translated(const ::epoll_event& seen) noexcept {
-    return to_event(static_cast<epoll_mask>(seen.events), seen.data.u64);
+    return epoll_words::to_event(static_cast<epoll_mask>(seen.events), seen.data.u64);
 }
 
 // Apart, so that what is common is decided without a register.
@@ -49,11 +48,9 @@ private:
     const ::epoll_event* seen_;
 };
 
-bool core::only_io() noexcept {
-    return wheel_.empty() && phase_ == phase::begin && work_ > 0 && prioritized_ == 0 && batch_.empty() &&
-           !other_clocks.used() && !fan_outs_pending() && !box->news.load(std::memory_order_relaxed) &&
-           !stop_requested() && back_off_ == clock::duration::zero() && !is_parents() &&
-           std::ranges::none_of(hooks, &hook_list::used);
+bool core::short_turns_may_begin() const noexcept {
+    return phase_ == phase::begin && work_ > 0 && batch_.empty() && !other_clocks.used() && !fan_outs_pending() &&
+           !stop_requested() && back_off_ == clock::duration::zero() && !is_parents();
 }
 
 // Nothing has come.
@@ -96,7 +93,7 @@ void core::take_short_turns() {
         events_ = {events_.data(), count};
         waited(count);
         for (const auto* event = seen.data();; ++event, ++next_event_) {
-            if (slot* const head = receiver(token_of(event->data.u64))) [[likely]] {
+            if (slot* const head = receiver(epoll_words::token_of(event->data.u64))) [[likely]] {
                 if (event->events == EPOLLIN) [[likely]] {
                     call_ready(*head, readiness::readable);
                 } else {

@@ -4,7 +4,7 @@
 
 namespace pollux::inline POLLUX_ABI::detail {
 
-bool core::only_io() noexcept {
+bool core::short_turns_may_begin() const noexcept {
     return false;
 }
 

@@ -118,6 +118,7 @@ bool core::turn(timeout limit) {
         fired_before_ = counters.timers;
         now_turn_ = ++counters.turns;
         if (batch_.count() > 0 || box->news.load(std::memory_order_relaxed)) {
+            expect_own("run()"); // a handler may have forked while another thread held the mailbox's lock
             take_mail();
         }
         if (!collected_) {

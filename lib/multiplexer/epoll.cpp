@@ -25,6 +25,8 @@ namespace pollux::inline POLLUX_ABI::detail {
 
 namespace {
 
+using namespace epoll_words;
+
 constexpr std::size_t many_suspects = 64;
 constexpr clock::duration back_off = std::chrono::milliseconds(10); // while there is no descriptor for a new set
 

@@ -12,7 +12,7 @@
 
 #include <cstdint>
 
-namespace pollux::inline POLLUX_ABI::detail {
+namespace pollux::inline POLLUX_ABI::detail::epoll_words {
 
 inline constexpr unsigned token_bits = 61;
 static_assert(multiplexer::token_limit == std::uint64_t{1} << token_bits);
@@ -74,4 +74,4 @@ static_assert(multiplexer::token_limit == std::uint64_t{1} << token_bits);
     return {token_of(word), masked(to_readiness(mask), interest_of(word))};
 }
 
-} // namespace pollux::inline POLLUX_ABI::detail
+} // namespace pollux::inline POLLUX_ABI::detail::epoll_words
