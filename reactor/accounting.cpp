@@ -24,13 +24,13 @@ clock::duration loop_lag::percentile(double part) const noexcept {
 
 namespace detail {
 
-clock::duration accounting::length(std::uint64_t took, clock::duration budget) noexcept {
+clock::duration accounting::length(std::uint64_t took, clock::duration budget, unsigned calls) noexcept {
     const auto counted = static_cast<std::int64_t>(took);
     if (counted <= 0) {
         return {};
     }
     const auto limit = budget < clock::duration::max() ? static_cast<double>(budget.count()) / unit_ : 0x1p63;
-    threshold_ = std::max(threshold_, std::min(took, static_cast<std::uint64_t>(limit)));
+    threshold_ = std::max(threshold_, std::min(took / calls, static_cast<std::uint64_t>(limit)));
     return clock::duration(static_cast<std::int64_t>(std::min(static_cast<double>(counted) * unit_, 0x1p62)));
 }
 

@@ -54,8 +54,9 @@ public:
         }
     }
 
-    /// Of what is_long(); the next one is from there on, or from `budget` on if that is less. Zero when the counter went back.
-    [[nodiscard]] clock::duration length(std::uint64_t took, clock::duration budget) noexcept;
+    /// Of so many calls; the next single one is_long() from there on, or from `budget` on if that is less. Zero when the
+    /// counter went back.
+    [[nodiscard]] clock::duration length(std::uint64_t took, clock::duration budget, unsigned calls) noexcept;
     [[nodiscard]] loop_lag lag() const;
 
 private:

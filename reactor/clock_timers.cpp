@@ -58,14 +58,14 @@ void clock_timers::inserted(timer_clock of, std::int64_t deadline) noexcept {
     }
 }
 
-void clock_timers::collect(std::uint32_t sequence) noexcept {
+void clock_timers::collect(std::uint32_t first, std::uint32_t count) noexcept {
     for (std::size_t place = 0; place < clocks_.size(); ++place) {
         auto* const clock = clocks_[place].get();
         if (clock == nullptr || (!clock->look && clock->alarm.fd() >= 0) || clock->wheel.empty()) {
             continue;
         }
         const auto now = clock_alarm::now(static_cast<timer_clock>(place + 1));
-        clock->wheel.collect(now, sequence);
+        clock->wheel.collect(now, first, count);
         clock->look = clock->wheel.next_deadline() <= now;
         set(*clock);
     }

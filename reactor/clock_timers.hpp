@@ -26,7 +26,7 @@ public:
     void inserted(timer_clock of, std::int64_t deadline) noexcept;
 
     /// Moves what is due to the wheels' due lists, if an alarm has rung (or there is none that could), and sets it again.
-    void collect(std::uint32_t sequence) noexcept;
+    void collect(std::uint32_t first, std::uint32_t count) noexcept;
     /// The first wheel with something due, or null.
     [[nodiscard]] timer_wheel* due() const noexcept;
     /// When to look again where no alarm rings: max() mostly.

@@ -289,21 +289,24 @@ void core::prioritize(slot& head, io_priority priority) noexcept {
     prioritized_ += head.priority != io_priority::normal ? 1 : 0;
 }
 
-void core::note_longest(std::uint64_t ticks) noexcept {
-    const auto time = accounts.length(ticks, budget_);
+// Of calls that shared a reading, their mean counts, since none of them is known; but that they kept others waiting is told.
+void core::note_longest(std::uint64_t ticks, unsigned calls) noexcept {
+    const auto time = accounts.length(ticks, budget_, calls);
     const auto where = place();
-    if (time > counters.longest_handler) {
-        counters.longest_handler = time;
+    if (time / calls > counters.longest_handler) {
+        counters.longest_handler = time / calls;
         counters.longest_handler_at = where;
     }
     if (time <= budget_) {
         return;
     }
-    ++counters.slow_handlers;
+    counters.slow_handlers += time / calls > budget_ ? calls : 0;
     constexpr std::size_t most_places = 1024;
     try {
         if (told_slow_.size() < most_places && told_slow_.emplace(where.file_name(), where.line()).second) {
-            tell({diagnostic_kind::slow_handler, {}, -1, where, time});
+            diagnostic slow{diagnostic_kind::slow_handler, {}, -1, where, time};
+            slow.calls = calls;
+            tell(slow);
         }
     } catch (const std::bad_alloc&) { // NOLINT(bugprone-empty-catch): it is told the next time
     }

@@ -292,7 +292,7 @@ private:
     [[nodiscard]] std::uint64_t work() noexcept { return work_ + wheel_.size(); }
     [[nodiscard]] bool take_stop() noexcept;
 
-    [[gnu::noinline]] void note_longest(std::uint64_t ticks) noexcept;
+    [[gnu::noinline]] void note_longest(std::uint64_t ticks, unsigned calls = 1) noexcept;
     void tell(const diagnostic& what) noexcept;
     [[nodiscard]] std::string describe(const slot& head);
     [[nodiscard]] std::string describe_timer(const slot& head);

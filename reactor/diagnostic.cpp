@@ -52,6 +52,9 @@ std::string to_string(const diagnostic& what) {
     }
     if (what.took > clock::duration::zero()) {
         line += ": " + std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(what.took).count()) + " ms";
+        if (what.calls > 1) {
+            line += " for " + std::to_string(what.calls) + " calls in a row";
+        }
     }
     if (what.where.line() != 0) {
         line +=

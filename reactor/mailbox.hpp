@@ -138,10 +138,9 @@ private:
     // A thread that this process has not may hold it, in the middle of a post: what is there cannot be used, not even
     // destroyed.
     void break_lock() noexcept {
-        if (lock.try_lock()) {
-            lock.unlock();
-        } else {
-            new (&lock) quick_lock;
+        const bool whole = lock.try_lock();
+        new (&lock) quick_lock; // free or not: such a thread may be on its way into it, or out of it
+        if (!whole) {
             new (&queue) post_queue;
         }
     }

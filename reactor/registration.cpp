@@ -19,7 +19,10 @@ namespace {
 // Mostly the same one as before. Comparing lets the processor go on before the slot's memory has come, by its prediction of
 // branches; taking what is found would have it wait.
 detail::core& owner_of(const detail::slot* of) noexcept {
-    [[gnu::tls_model("initial-exec")]] static thread_local detail::core* last = nullptr;
+#ifdef __GLIBC__ // which has room for it, also in what is loaded later
+    [[gnu::tls_model("initial-exec")]]
+#endif
+    static thread_local detail::core* last = nullptr;
     auto* expected = last;
     if (auto* const found = &slot_table::owner_of(of); found != expected) [[unlikely]] {
         last = found;

@@ -76,6 +76,7 @@ void core::take_short_turns() {
     box->load_of_loop.store(work_, std::memory_order_relaxed);
     events_ = driver->room().first(0);
     next_event_ = 0;
+    batch_.clear();
     const zeroed_by_fork scope_of_forks(short_turns_);
     const short_turn_scope scope(*this, seen.data());
     phase_ = phase::io;

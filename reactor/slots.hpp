@@ -266,8 +266,8 @@ private:
     static constexpr slot_index indices_per_chunk = 1024;
 
     struct chunk {
-        core* owner;
-        slot_index first;
+        core* owner = nullptr;
+        slot_index first = 0;
         chunk* next_open = nullptr;                             // while it has free slots
         std::uint64_t free_words = 0;                           // bits: which of the next have any
         std::array<std::uint64_t, slots_per_chunk / 64> free{}; // bits

@@ -121,7 +121,7 @@ void timer_wheel::sort(list& unsorted) noexcept {
     }
 }
 
-void timer_wheel::collect(std::int64_t now, std::uint32_t sequence) noexcept {
+void timer_wheel::collect(std::int64_t now, std::uint32_t first_armed, std::uint32_t count) noexcept {
     settle();
     const auto target = std::max(tick_of(now), tick_);
     list due;
@@ -141,7 +141,7 @@ void timer_wheel::collect(std::int64_t now, std::uint32_t sequence) noexcept {
             if (shift > 0) {
                 link(head, index);
             } else {
-                const bool too_late = static_cast<std::int32_t>(head.sequence - sequence) >= 0;
+                const bool too_late = head.sequence - first_armed < count;
                 append(too_late || head.as.timer.deadline > now ? kept : some, head.as.timer, index);
             }
         });

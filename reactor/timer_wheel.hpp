@@ -26,7 +26,7 @@ public:
     /// `now` only spares the first collect() the way from 0.
     timer_wheel(slot_table& slots, std::int64_t now) noexcept;
 
-    /// Links a timer that is not due. `sequence` counts armings; equal deadlines come due in its order, if there are fewer than
+    /// Links a timer. `sequence` counts armings; equal deadlines come due in its order, if there are fewer than
     /// 2^31 between them. O(1).
     void insert(slot& head, slot_index index, std::int64_t deadline, std::uint32_t sequence) noexcept {
         head.as.timer.deadline = deadline;
@@ -61,13 +61,13 @@ public:
             head.sequence = sequence;
         } else {
             remove(head);
-            head.due = false;
             insert(head, index, deadline, sequence);
         }
     }
 
-    /// Appends what is due at `now` to the due list; of what was armed from `sequence` on, nothing.
-    void collect(std::int64_t now, std::uint32_t sequence) noexcept;
+    /// Appends what is due at `now` to the due list, but for the `count` armings from `first` on. Beyond 2^32 armings
+    /// one that is older may be taken for one of them, and waits for the next time.
+    void collect(std::int64_t now, std::uint32_t first, std::uint32_t count) noexcept;
 
     /// The next due timer, or no_slot.
     [[nodiscard]] slot_index first_due() noexcept {
@@ -131,7 +131,7 @@ private:
         if ((tick ^ tick_) >= span) [[unlikely]] {
             tick = tick_ | (span - 1); // what is beyond the highest level waits at its end
         }
-        const auto level = (static_cast<unsigned>(std::bit_width((tick ^ tick_) | 1)) - 1) / digit_bits;
+        const auto level = (static_cast<std::uint64_t>(std::bit_width((tick ^ tick_) | 1)) - 1) / digit_bits;
         return static_cast<list_number>(level * digits + (tick >> (level * digit_bits)) % digits);
     }
     [[nodiscard]] std::uint32_t& occupied(list_number number) noexcept { return occupied_[number / digits]; }
@@ -156,6 +156,7 @@ private:
     void link(slot& head, slot_index index) noexcept {
         const auto number = list_of(head.as.timer.deadline);
         head.list = number;
+        head.due = false;
         occupied(number) |= bit(number);
         append(lists_[number], head.as.timer, index);
     }

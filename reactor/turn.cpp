@@ -178,13 +178,14 @@ bool core::turn(timeout limit) {
 }
 
 void core::collect_armed() {
-    other_clocks.collect(turn_sequence_);
+    const auto armed = sequence_ + 1 - turn_sequence_;
+    other_clocks.collect(turn_sequence_, armed);
     if (wheel_.empty()) {
         now_.reset();
         return;
     }
     now_ = driver->now();
-    wheel_.collect(now_->time_since_epoch().count(), turn_sequence_);
+    wheel_.collect(now_->time_since_epoch().count(), turn_sequence_, armed);
 }
 
 bool core::fire_timers() {
@@ -229,7 +230,6 @@ void core::fire(timer_wheel& from, slot_index index) {
     slot& head = slots.head(index);
     ++counters.timers;
     from.remove(head);
-    head.due = false;
     if (head.periodic) {
         fire_periodic(from, index);
         return;
@@ -255,8 +255,10 @@ void core::fire_periodic(timer_wheel& from, slot_index index) {
         const auto set = head.as.timer.deadline;
         const auto count_from_its_end = [&]() noexcept {
             if (slots.find(token) != no_slot && head.as.timer.deadline == set) {
-                rearm(slots.head(index), index,
-                      saturated_add(driver->now(), clock::duration(-period)).time_since_epoch().count());
+                // Not moved, which would wake the loop when the first deadline has come.
+                from.remove(slots.head(index));
+                arm(slots.head(index), index,
+                    saturated_add(driver->now(), clock::duration(-period)).time_since_epoch().count());
             }
         };
         try {
@@ -295,20 +297,23 @@ bool core::run_posts() {
     }
     // Reading the processor's counter costs half as much as a small post: quick ones from one place share a reading.
     constexpr unsigned most_together = 16;
-    running_slot_ = nullptr;
     for (unsigned together = 1; !batch_.empty();) {
-        place_ = batch_.front().where();
-        auto left = together;
+        const auto where = batch_.front().where();
+        unsigned calls = 0;
         do {
+            running_slot_ = nullptr;
+            place_ = where;
             ++counters.posts;
+            ++calls;
             const std::unique_ptr<post_queue::entry, destroy> next(&batch_.take());
             (*next)(); // where it is
-        } while (--left > 0 && !stop_requested() && batch_.next_is_from(place_));
+        } while (calls < together && !stop_requested() && batch_.next_is_from(where));
         const auto took = accounts.lap();
-        if (accounts.is_long(took)) [[unlikely]] {
-            note_longest(took);
+        const bool quick = accounts.is_quick(took);
+        if (calls == 1 ? accounts.is_long(took) : !quick) [[unlikely]] {
+            note_longest(took, calls);
         }
-        together = accounts.is_quick(took) ? std::min(2 * together, most_together) : 1;
+        together = quick ? std::min(2 * together, most_together) : 1;
         if (stop_requested()) {
             return false;
         }

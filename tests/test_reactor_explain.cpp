@@ -154,6 +154,41 @@ TEST_CASE("a slow post among quick ones of other places has its own place [D7]",
     CHECK(loop.counters().slow_handlers == 1);
 }
 
+TEST_CASE("quick posts that turn slow together: told with their number, and none is called slow [D7]",
+          "[reactor][explain][D7]") {
+    EACH_MECHANISM(kind);
+    pollux::reactor_options options;
+    options.mechanism = kind;
+    options.handler_budget = 100ms;
+    pollux::reactor loop(options);
+    std::vector<pollux::diagnostic> told;
+    loop.on_diagnostic([&](const pollux::diagnostic& what) { told.push_back(what); });
+    const auto where = pollux::source_location::current();
+    clock::duration longest{};
+    for (int attempt = 0; told.empty() && attempt < 20; ++attempt) { // one that is interrupted ends the row
+        for (int i = 0; i < 32; ++i) {                               // 1, 1, 2, 4, 8 that are quick, and sixteen
+            loop.post(
+                [&, i] {
+                    if (i >= 16) {
+                        const auto begin = clock::now();
+                        std::this_thread::sleep_for(10ms);
+                        longest = std::max(longest, clock::now() - begin);
+                    }
+                },
+                where);
+        }
+        static_cast<void>(loop.step());
+    }
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].where.line() == where.line());
+    if (longest < options.handler_budget) { // as long as the machine does not make one slow
+        CHECK(told[0].calls > 1);
+        CHECK_THAT(to_string(told[0]), Contains(" calls in a row"));
+        CHECK(loop.counters().slow_handlers == 0);
+        CHECK(loop.counters().longest_handler <= longest + longest / 50);
+    }
+}
+
 TEST_CASE("no budget, no report; and a handler that throws is measured too", "[reactor][explain][D7]") {
     EACH_MECHANISM(kind);
     pollux::reactor_options options;

@@ -123,6 +123,96 @@ TEST_CASE("fixed delay: its handler may throw, move it or end it [A4] [A9]", "[r
     CHECK(loop.run() == run_status::out_of_work);
 }
 
+TEST_CASE("a due timer with slack, moved by another handler: nothing is lost with it, and it fires when it should [A1]",
+          "[reactor][timers][A1]") {
+    EACH_MECHANISM(kind);
+    test::manual_time time;
+    pollux::reactor loop({kind, &time});
+    const bool ended = GENERATE(false, true);
+    pollux::timer_registration moved;
+    int fired = 0;
+    int moved_fired = 0;
+    const auto first = loop.after(1ms, [&] {
+        moved.rearm(1h);
+        if (ended) {
+            moved.reset();
+        }
+    });
+    moved = loop.after(1ms, {.slack = 1us}, [&] { ++moved_fired; });
+    const auto third = loop.after(2ms, [&] { ++fired; });
+    time.advance(10ms);
+    static_cast<void>(loop.step());
+    CHECK(fired == 1);
+    CHECK(moved_fired == 0);
+    std::vector<pollux::timer_registration> others; // in the slots that are free by now
+    for (int i = 0; i < 10; ++i) {
+        others.push_back(loop.after(2h, [&] { ++fired; }));
+    }
+    time.advance(90min);
+    static_cast<void>(loop.step());
+    CHECK(moved_fired == (ended ? 0 : 1));
+    CHECK(fired == 1);
+    time.advance(2h);
+    static_cast<void>(loop.step());
+    CHECK(fired == 11);
+}
+
+TEST_CASE("a fixed delay is one wake-up a period: the next deadline is the timer's", "[reactor][timers]") {
+    EACH_MECHANISM(kind);
+    test::manual_time time;
+    pollux::reactor loop({kind, &time});
+    const auto tick = loop.every(1s, {.pace = pollux::pace::fixed_delay}, [&](std::uint64_t) { time.advance(100ms); });
+    time.advance(1s);
+    static_cast<void>(loop.step());
+    CHECK(tick.deadline() == time.now() + 1s);
+    CHECK(loop.next_deadline() == tick.deadline());
+}
+
+namespace {
+
+struct delegate { // compares with null, and is
+    void (*call)() = nullptr;
+    void operator()() const { call(); }
+    bool operator==(std::nullptr_t) const { return call == nullptr; }
+};
+
+struct once { // can be copied by bytes, but not otherwise
+    int* count;
+    explicit once(int& to) : count(&to) {}
+    once(once&&) = default;
+    void operator()() const { ++*count; }
+};
+
+struct maker { // becomes a callback that owns something
+    std::shared_ptr<int>* life;
+    operator pollux::callback<void()>() const { // NOLINT(google-explicit-constructor): that is what is tested
+        return [life = *life] { ++*life; };
+    }
+};
+
+} // namespace
+
+TEST_CASE("timers take whatever becomes a callback: empty ones are refused, and what one owns is given back",
+          "[reactor][timers]") {
+    EACH_MECHANISM(kind);
+    test::manual_time time;
+    pollux::reactor loop({kind, &time});
+    CHECK_ERROR(loop.after(1ms, delegate{}), std::errc::invalid_argument);
+    int count = 0;
+    const auto first = loop.after(1ms, once(count));
+    const auto second = loop.at(time.now() + 1ms, [held = once(count)] { held(); });
+    auto life = std::make_shared<int>(0);
+    auto third = loop.after(1ms, maker{&life});
+    auto fourth = loop.after(1h, maker{&life});
+    CHECK(life.use_count() == 3);
+    time.advance(1ms);
+    static_cast<void>(loop.step());
+    CHECK(count == 2);
+    CHECK(*life == 1);
+    fourth.reset();
+    CHECK(life.use_count() == 1);
+}
+
 TEST_CASE("a crowd of 100,000 due at once is spread: no turn over 10 ms, I/O in between [E10]",
           "[reactor][timers][slow][E10]") {
     EACH_MECHANISM(kind);

@@ -123,7 +123,7 @@ protected:
 #endif
     static void copy_few(std::byte* to, const std::byte* from) noexcept {
         for (std::size_t place = 0; place < few; place += sizeof(void*)) {
-            void* word;
+            void* word = nullptr;
             std::memcpy(&word, from + place, sizeof word);
             word = alone(word);
             std::memcpy(to + place, &word, sizeof word);
@@ -175,15 +175,26 @@ class callback<R(Args...)> : public detail::callback_base {
     template <class F>
     static constexpr bool in_place = sizeof(F) <= bytes &&
                                      alignof(F) <= alignof(std::max_align_t) && std::is_nothrow_move_constructible_v<F>;
+    template <class F>
+    static constexpr bool owns_nothing_in_place = in_place<F>&& std::is_trivially_copyable_v<F> && sizeof(F) <= few &&
+                                                  !std::is_null_pointer_v<F>;
+    // Pointers and std::function; a lambda without captures compares too, by way of a pointer, but is never null.
+    template <class F>
+    static constexpr bool may_be_null = !std::is_empty_v<F> && requires(const F& function) {
+        function == nullptr;
+    };
 
 public:
     /// Bytes of captures that need no allocation.
     static constexpr std::size_t capacity = bytes;
 
-    /// Whether a callback made of an F is known to own nothing.
-    template <class F>
-    static constexpr bool is_trivial = in_place<std::decay_t<F>>&& std::is_trivially_copyable_v<std::decay_t<F>> &&
-                                       sizeof(std::decay_t<F>) <= few && !std::is_null_pointer_v<std::decay_t<F>>;
+    /// Whether a callback is made of an F in place and without an exception, owns nothing then, and is not empty, but for a null
+    /// pointer.
+    template <class F, class Stored = std::decay_t<F>>
+    static constexpr bool is_plain =
+        (takes_arguments<Stored> ||
+         leaves_arguments_out<Stored>)&&owns_nothing_in_place<Stored>&& std::is_nothrow_constructible_v<Stored, F> &&
+        (std::is_pointer_v<Stored> || !may_be_null<Stored>);
 
     callback() noexcept = default;
     callback(std::nullptr_t) noexcept {} // NOLINT(google-explicit-constructor)
@@ -204,7 +215,7 @@ public:
         if constexpr (in_place<stored>) {
             ::new (static_cast<void*>(bytes_)) stored(std::forward<F>(function));
             set_invoke([](void* self, Args... args) -> R { return call(*static_cast<stored*>(self), args...); });
-            if constexpr (is_trivial<stored>) {
+            if constexpr (owns_nothing_in_place<stored>) {
                 // no manage_
             } else if constexpr (std::is_trivially_copyable_v<stored>) {
                 manage_ = &copy_all;
@@ -253,12 +264,6 @@ public:
     }
 
 private:
-    // Pointers and std::function; a lambda without captures compares too, by way of a pointer, but is never null.
-    template <class F>
-    static constexpr bool may_be_null = !std::is_empty_v<F> && requires(const F& function) {
-        function == nullptr;
-    };
-
     void set_invoke(R (*invoke)(void*, Args...)) noexcept { invoke_ = reinterpret_cast<void (*)()>(invoke); }
 
     template <class F>

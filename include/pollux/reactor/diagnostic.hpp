@@ -31,11 +31,13 @@ enum class diagnostic_kind : std::uint8_t {
 struct diagnostic {
     diagnostic_kind kind{};
     std::error_code error;
-    int fd = -1;               ///< the descriptor concerned, or -1
-    source_location where;     ///< where the registration concerned was made; line 0 when there is none
-    clock::duration took{};    ///< slow_handler: how long
-    int signal = 0;            ///< signal_unblocked: which
-    int thread = 0;            ///< signal_unblocked: the kernel's number (gettid)
+    int fd = -1;            ///< the descriptor concerned, or -1
+    source_location where;  ///< where the registration concerned was made; line 0 when there is none
+    clock::duration took{}; ///< slow_handler: how long
+    int signal = 0;         ///< signal_unblocked: which
+    int thread = 0;         ///< signal_unblocked: the kernel's number (gettid)
+    unsigned calls =
+        1; ///< slow_handler: how many took that long together; more than one are quick posts from one place
     std::string thread_name{}; ///< signal_unblocked: as pthread_setname_np has set it
 };
 

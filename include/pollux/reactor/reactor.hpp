@@ -76,9 +76,9 @@ public:
     template <class Rep, class Period, std::convertible_to<callback<void()>> F>
     timer_registration after(std::chrono::duration<Rep, Period> delay, F&& handler,
                              source_location where = source_location::current()) {
-        if constexpr (callback<void()>::is_trivial<F>) {
+        if constexpr (callback<void()>::is_plain<F>) {
             expect_call(handler);
-            return hold_timer(start_timer_after(saturated(delay), where), handler);
+            return hold_timer(start_timer_after(saturated(delay), where), std::forward<F>(handler));
         } else {
             callback<void()> made(std::forward<F>(handler));
             return after_delay(saturated(delay), {}, made, where);
@@ -93,9 +93,9 @@ public:
     /// Calls `handler` once when the clock has reached `deadline`. Equal deadlines fire in arming order.
     template <std::convertible_to<callback<void()>> F>
     timer_registration at(clock::time_point deadline, F&& handler, source_location where = source_location::current()) {
-        if constexpr (callback<void()>::is_trivial<F>) {
+        if constexpr (callback<void()>::is_plain<F>) {
             expect_call(handler);
-            return hold_timer(start_timer(deadline, where), handler);
+            return hold_timer(start_timer(deadline, where), std::forward<F>(handler));
         } else {
             callback<void()> made(std::forward<F>(handler));
             return at_time(deadline, {}, made, where);
@@ -236,7 +236,7 @@ public:
     [[nodiscard]] std::vector<watched> interests() const;
 
     /// When step() must be called at the latest: now or earlier when work is waiting, time_point::max() when only I/O can
-    /// wake the loop. May be early after a cancel, never late.
+    /// wake the loop. May be early after a cancel or a move, never late.
     [[nodiscard]] clock::time_point next_deadline();
 
     /// Where diagnostics go; without a sink they are lines on standard error. Replaces the sink.
@@ -265,8 +265,8 @@ private:
     detail::started start_timer(clock::time_point deadline, source_location where);
     detail::started start_timer_after(clock::duration delay, source_location where);
     template <class F>
-    static timer_registration hold_timer(detail::started made, const F& handler) noexcept {
-        ::new (detail::slot_layout::callable_of(made.slot)) callback<void()>(handler);
+    static timer_registration hold_timer(detail::started made, F&& handler) noexcept {
+        ::new (detail::slot_layout::callable_of(made.slot)) callback<void()>(std::forward<F>(handler));
         return timer_registration(made);
     }
     template <class F>
