@@ -67,7 +67,7 @@ enum socket_state : std::uint8_t {
 };
 
 /// A registration: 32 bytes, and its callable, which lies elsewhere.
-struct slot {
+struct slot { // NOLINT(cppcoreguidelines-pro-type-member-init): one member of each union is initialised
     using ready_function = void (*)(core&, slot&, readiness);
 
     struct socket_part {

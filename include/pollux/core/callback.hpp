@@ -60,7 +60,7 @@ public:
     [[nodiscard]] T& large_target() noexcept {
         static_assert(sizeof(T) > bytes);
         T* found = nullptr;
-        std::memcpy(&found, bytes_, sizeof found);
+        std::memcpy(&found, bytes_, sizeof(void*));
         return *found;
     }
 
@@ -230,11 +230,11 @@ public:
             }
         } else {
             auto* made = new stored(std::forward<F>(function));
-            std::memcpy(bytes_, &made, sizeof made);
+            std::memcpy(bytes_, &made, sizeof(void*));
             set_invoke([](void* self, Args... args) -> R { return call(**static_cast<stored**>(self), args...); });
             manage_ = [](void* self, void* to) noexcept {
                 if (to != nullptr) {
-                    std::memcpy(to, self, sizeof(stored*));
+                    std::memcpy(to, self, sizeof(void*));
                 } else {
                     delete *static_cast<stored**>(self);
                 }
