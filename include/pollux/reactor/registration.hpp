@@ -31,11 +31,10 @@ struct slot_layout {
     static constexpr std::size_t callable_size = 64;
 
     [[nodiscard]] static void* callable_of(const void* slot) noexcept {
-        constexpr std::uintptr_t within = chunk_size - 1;
+        static_assert(callable_size == 2 * slot_size); // so both are the same number of times as far from their first
         const auto address = reinterpret_cast<std::uintptr_t>(slot);
-        const auto offset = slots_per_chunk * slot_size + (address & within) / slot_size * callable_size;
-        // NOLINTNEXTLINE(performance-no-int-to-ptr): rounding down an address has no other form
-        return reinterpret_cast<void*>((address & ~within) + offset);
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): the place of an address in its chunk has no other form
+        return reinterpret_cast<void*>(address + address % chunk_size + slots_per_chunk * slot_size);
     }
 };
 
