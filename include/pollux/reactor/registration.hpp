@@ -31,11 +31,11 @@ struct slot_layout {
     static constexpr std::size_t callable_size = 64;
 
     [[nodiscard]] static void* callable_of(const void* slot) noexcept {
-        constexpr std::uintptr_t within = chunk_size - 1;
+        // Twice as far from the end of the slots as its slot is from their beginning.
+        static_assert(callable_size == 2 * slot_size);
         const auto address = reinterpret_cast<std::uintptr_t>(slot);
-        const auto offset = slots_per_chunk * slot_size + (address & within) / slot_size * callable_size;
-        // NOLINTNEXTLINE(performance-no-int-to-ptr): rounding down an address has no other form
-        return reinterpret_cast<void*>((address & ~within) + offset);
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): what an address is within its chunk has no other form
+        return reinterpret_cast<void*>(address + slots_per_chunk * slot_size + address % chunk_size);
     }
 };
 
