@@ -243,17 +243,6 @@ private:
         core& owner_;
         slot& in_;
     };
-    // Around what calls call_ready(): whatever ends it.
-    class in_place_end {
-    public:
-        explicit in_place_end(core& owner) noexcept : owner_(owner) {}
-        in_place_end(const in_place_end&) = delete;
-        in_place_end& operator=(const in_place_end&) = delete;
-        ~in_place_end() { owner_.end_in_place(); }
-
-    private:
-        core& owner_;
-    };
     class running_scope;
 
     ~core();
@@ -324,53 +313,21 @@ private:
     void wait(timeout limit);
     [[nodiscard]] clock::time_point wait_deadline(timeout limit);
     void survive(const std::system_error& failed);
-    /// A wait has ended, with so many events.
-    void waited(std::size_t count) noexcept {
-        box->wake_up();
-        counters.events += count;
-        accounts.begin_turn();
-    }
     void order_events();
     bool dispatch();
-    /// Whom an event is for; null when that registration has ended.
-    [[nodiscard]] slot* receiver(std::uint64_t token) noexcept {
-        slot& head = slots.head(slot_table::index_of(token));
-        if (!slot_table::names(token, head)) [[unlikely]] {
-            ++counters.stale_events;
-            return nullptr;
-        }
-        return &head;
-    }
     void dispatch(slot& head, readiness reported);
-    // A callable without a ready function runs in its slot, and is what runs until end_in_place().
-    void call_ready(slot& head, readiness seen) {
-        if (head.as.socket.ready == 0) [[likely]] {
-            in_place_ = &head;
-            head.callable_as<void(readiness)>()(seen);
-        } else {
-            call_function(head, seen);
-        }
-    }
     void call_function(slot& head, readiness seen);
-    void end_in_place() noexcept {
-        if (in_place_ != nullptr) {
-            running_slot_ = in_place_;
-            slot& ran = *std::exchange(in_place_, nullptr);
-            if (ran.kind == slot_kind::ended) [[unlikely]] {
-                recycle(ran);
-            }
-        }
-    }
     // short_turns_epoll.cpp, or short_turns_none.cpp
-    [[nodiscard]] bool only_io() noexcept {
-        const bool hooked = hooks[0].used() || hooks[1].used() || hooks[2].used();
-        return wheel_.empty() && !box->news.load(std::memory_order_relaxed) && !hooked && prioritized_ == 0 &&
-               short_turns_may_begin();
-    }
     [[nodiscard]] bool short_turns_may_begin() const noexcept;
     void take_short_turns();
-    void short_wait_failed(int fd, int error);
-    class short_turn_scope;
+    class short_turns;
+    // dispatch.hpp
+    [[nodiscard]] bool only_io() noexcept;
+    void waited(std::size_t count) noexcept;
+    [[nodiscard]] slot* receiver(slot_index index, std::uint64_t token) noexcept;
+    void call_ready(slot& head, readiness seen);
+    void end_in_place() noexcept;
+    class in_place_end;
 
     timer_wheel wheel_;
     thread_pool* pool_; // null until it is needed

@@ -5,6 +5,7 @@
 // turn that an exception or stop() has ended early is taken up where it was.
 #include "lib/sys/dialect.hpp"
 #include "reactor/core.hpp"
+#include "reactor/dispatch.hpp"
 
 #include <algorithm>
 #include <cerrno>

@@ -4,6 +4,7 @@
 // The middle of a turn: waiting, and handing out what the wait has brought.
 #include "lib/sys/dialect.hpp"
 #include "reactor/core.hpp"
+#include "reactor/dispatch.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -61,6 +62,7 @@ void core::wait(timeout limit) {
         box->wake_up();
         survive(failed);
     }
+    box->wake_up();
     waited(events_.size());
     if (box->woken.load()) {
         box->woken.store(false);
@@ -113,7 +115,7 @@ bool core::dispatch() {
     for (auto place = next_event_, end = events_.size(); place < end;) {
         const auto& event = events[place];
         next_event_ = ++place;
-        if (slot* const head = receiver(event.token)) [[likely]] {
+        if (slot* const head = receiver(slot_table::index_of(event.token), event.token)) [[likely]] {
             dispatch(*head, event.readiness);
         }
         end_in_place();

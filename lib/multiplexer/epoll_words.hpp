@@ -14,15 +14,25 @@
 
 namespace pollux::inline POLLUX_ABI::detail::epoll_words {
 
-inline constexpr unsigned token_bits = 61;
-static_assert(multiplexer::token_limit == std::uint64_t{1} << token_bits);
+// The token's lower half, the interest, and the rest of the token: each half is one operation away.
+inline constexpr unsigned interest_place = 32;
+inline constexpr unsigned upper_place = 35;
+
+/// The halves of a word's token.
+[[nodiscard]] inline std::uint32_t lower_of(std::uint64_t word) noexcept {
+    return static_cast<std::uint32_t>(word);
+}
+[[nodiscard]] inline std::uint32_t upper_of(std::uint64_t word) noexcept {
+    return static_cast<std::uint32_t>(word >> upper_place);
+}
 
 [[nodiscard]] inline std::uint64_t to_word(interest wanted, std::uint64_t token) noexcept {
-    return std::uint64_t{raw(wanted)} << token_bits | token;
+    static_assert(multiplexer::token_limit == std::uint64_t{1} << (64 - upper_place + 32));
+    return token >> 32 << upper_place | std::uint64_t{raw(wanted)} << interest_place | lower_of(token);
 }
 
 [[nodiscard]] inline interest interest_of(std::uint64_t word) noexcept {
-    return static_cast<interest>(word >> token_bits);
+    return static_cast<interest>(word >> interest_place & 7);
 }
 
 [[nodiscard]] inline epoll_mask to_mask(interest wanted) noexcept {
@@ -64,7 +74,7 @@ static_assert(multiplexer::token_limit == std::uint64_t{1} << token_bits);
 }
 
 [[nodiscard]] inline std::uint64_t token_of(std::uint64_t word) noexcept {
-    return word % multiplexer::token_limit;
+    return std::uint64_t{upper_of(word)} << 32 | lower_of(word);
 }
 
 [[nodiscard]] inline multiplexer::event to_event(epoll_mask mask, std::uint64_t word) noexcept {
