@@ -8,7 +8,7 @@
 #include "support/pch.hpp"
 
 #include "support/census.hpp"
-#include "support/sanitizers.hpp"
+#include "support/slow_build.hpp"
 
 #include <atomic>
 #include <cstdio>
@@ -29,18 +29,6 @@
 #include <unistd.h>
 
 namespace test {
-
-bool under_valgrind() noexcept {
-    static const bool answer = [] {
-        const char* const preload = std::getenv("LD_PRELOAD");
-        return preload != nullptr && std::strstr(preload, "vgpreload") != nullptr;
-    }();
-    return answer;
-}
-
-bool slow_build() noexcept {
-    return POLLUX_SANITIZED != 0 || under_valgrind();
-}
 
 namespace {
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "support/pch.hpp"
+#include "support/slow_build.hpp"
 
 #include <pollux/multiplexer/multiplexer.hpp>
 
@@ -30,17 +31,11 @@ namespace test {
 /// Ends the case, which then counts as skipped unless something failed before.
 [[noreturn]] void skip(const std::string& reason);
 
-/// True under a sanitizer or valgrind: loops may be shorter there, limits on time longer.
-[[nodiscard]] bool slow_build() noexcept;
-
 /// `usual`, or `full` when the environment has POLLUX_FULL: for lengths that a usual run samples.
 template <class T>
 [[nodiscard]] T full_or(T full, T usual) {
     return std::getenv("POLLUX_FULL") != nullptr ? full : usual;
 }
-
-/// True under valgrind, which knows no epoll_pwait2 and has an operator new of its own.
-[[nodiscard]] bool under_valgrind() noexcept;
 
 /// What a function throws as std::system_error; an empty code when it throws nothing.
 template <class Function>
