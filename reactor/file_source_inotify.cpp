@@ -36,10 +36,6 @@ bool unused(const folder& of) noexcept {
     return of.users.empty() && of.ignored_due == 0;
 }
 
-std::string join(const std::string& path, const std::string& name) {
-    return name.empty() ? path : path.empty() ? name : path + (path.back() == '/' ? "" : "/") + name;
-}
-
 std::uint32_t mask_of(const file_watch& watch) noexcept {
     std::uint32_t mask = IN_ONLYDIR | IN_MASK_ADD | IN_EXCL_UNLINK | IN_DELETE_SELF | IN_MOVE_SELF;
     const auto add = [&](file_events wanted, std::uint32_t bits) { mask |= has(watch.wanted, wanted) ? bits : 0; };
@@ -67,8 +63,6 @@ file_events events_of(std::uint32_t mask) noexcept {
 const char* remedy_for(int error) noexcept {
     return error == ENOSPC ? "; raise fs.inotify.max_user_watches" : "";
 }
-
-enum class entries : bool { known, news }; // whether those found in a directory are to be told
 
 unique_fd open_inotify() {
     unique_fd made(sys::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));

@@ -32,12 +32,6 @@ struct node {
 constexpr auto notes = kq_vnode_note::removed | kq_vnode_note::write | kq_vnode_note::extend | kq_vnode_note::attrib |
                        kq_vnode_note::rename;
 
-std::string join(const std::string& path, const std::string& name) {
-    return name.empty() ? path : path.empty() ? name : path + (path.back() == '/' ? "" : "/") + name;
-}
-
-enum class entries : bool { known, news }; // whether those found in a directory are to be told
-
 } // namespace
 
 struct file_source::state {

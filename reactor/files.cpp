@@ -28,6 +28,12 @@ std::span<const flag_name> flag_names(file_events) noexcept {
 
 namespace detail {
 
+std::string join(const std::string& directory, const std::string& name) {
+    return name.empty()        ? directory
+           : directory.empty() ? name
+                               : directory + (directory.back() == '/' ? "" : "/") + name;
+}
+
 namespace {
 
 constexpr file_events always = file_events::overflow | file_events::rescan | file_events::ended;

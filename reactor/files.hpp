@@ -35,6 +35,12 @@ struct file_watch final : slot_extra {
     std::map<std::string, int> folders;
 };
 
+/// A path below a directory; either may be "".
+[[nodiscard]] std::string join(const std::string& directory, const std::string& name);
+
+/// What is found in a directory: told as created, or not.
+enum class entries : bool { known, news };
+
 /// The system's own way to be told of files. The build chooses one of file_source_*.cpp.
 class file_source {
 public:

@@ -198,12 +198,7 @@ TEST_CASE("a handler of run() forks while there is nothing but I/O: the child wa
             loop.stop();
         });
         first.writer.write("x");
-        std::string outcome = "nothing";
-        try {
-            outcome = loop.run() == run_status::stopped ? "stopped" : "something else";
-        } catch (const std::system_error& error) {
-            outcome = error.code() == pollux::errc::closed ? "refused" : "another error";
-        }
+        const auto outcome = test::outcome_of_run(loop);
         if (child == 0) {
             answer.writer.write(outcome + (calls == 1 ? ", called" : ""));
             ::_exit(0);

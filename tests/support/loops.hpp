@@ -14,6 +14,8 @@
 #include <functional>
 #include <optional>
 #include <ostream>
+#include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -38,6 +40,15 @@ namespace test {
 [[nodiscard]] inline const char* name_of(pollux::signal_source source) {
     using enum pollux::signal_source;
     return source == signalfd ? "signalfd" : source == kqueue ? "EVFILT_SIGNAL" : "self-pipe";
+}
+
+/// How run() ends in a process that a handler has forked: "stopped", or "refused", since the reactor is its parent's.
+[[nodiscard]] inline std::string outcome_of_run(pollux::reactor& loop) {
+    try {
+        return loop.run() == pollux::run_status::stopped ? "stopped" : "something else";
+    } catch (const std::system_error& error) {
+        return error.code() == pollux::errc::closed ? "refused" : "another error";
+    }
 }
 
 /// For tests whose rounds hand the processor from thread to thread: on a busy machine they stop when time is up, and
