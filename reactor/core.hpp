@@ -222,6 +222,7 @@ public:
     accounting accounts;
 
 private:
+    friend struct test_access; // tests preset sequence_
     enum class phase : std::uint8_t { begin, timers, posts, before_wait, wait, after_wait, io, late_timers, idle };
 
     class in_place_scope {
@@ -256,7 +257,7 @@ private:
     }
     [[noreturn]] static void refuse_closing();
     [[nodiscard]] std::uint8_t ready_number(slot::ready_function ready) noexcept;
-    void sync_or_end(slot_index index);
+    void sync_or_end(slot_index index, interest wanted);
     void recycle(slot& head) noexcept {
         if (head.callable().owns_nothing()) {
             head.callable().clear();
