@@ -172,9 +172,8 @@ watch_registration core::watch(int fd, interest wanted, callback<void(readiness)
     const slot_index index = add_slot(slot_kind::watch, where);
     slot& head = slots.head(index);
     head.fd = fd;
-    head.wanted = wanted;
     head.as.socket = {nullptr, 0, 0, ready_number(nullptr)};
-    sync_or_end(index);
+    sync_or_end(index, wanted);
     head.callable() = std::move(handler);
     return make_registration<watch_registration>(index);
 }
@@ -203,15 +202,14 @@ slot_index core::watch_internal(int fd, slot::ready_function ready) {
     const slot_index index = slot_table::index_of(head);
     head.internal = true;
     head.fd = fd;
-    head.wanted = interest::readable;
     head.as.socket = {nullptr, 0, 0, ready_number(ready)};
-    sync_or_end(index);
+    sync_or_end(index, interest::readable);
     return index;
 }
 
-void core::sync_or_end(slot_index index) {
+void core::sync_or_end(slot_index index, interest wanted) {
     try {
-        driver->sync(index);
+        driver->sync(index, wanted);
     } catch (...) {
         end(index);
         throw;

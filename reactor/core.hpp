@@ -256,7 +256,7 @@ private:
     }
     [[noreturn]] static void refuse_closing();
     [[nodiscard]] std::uint8_t ready_number(slot::ready_function ready) noexcept;
-    void sync_or_end(slot_index index);
+    void sync_or_end(slot_index index, interest wanted);
     void recycle(slot& head) noexcept {
         if (head.callable().owns_nothing()) {
             head.callable().clear();

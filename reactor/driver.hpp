@@ -42,8 +42,11 @@ public:
     /// Asks the kernel whether those events are what they seem, where that may be otherwise; to be called now and then.
     virtual void doubt(std::span<multiplexer::event> seen) = 0;
 
-    /// Brings what the kernel watches for a slot in line with its `wanted`. Errors: multiplexer's.
-    virtual void sync(slot_index index) = 0;
+    /// Has the kernel watch a slot's descriptor for that, which is its `wanted` from then on. Errors: multiplexer's; then
+    /// nothing has changed.
+    virtual void sync(slot_index index, interest wanted) = 0;
+    /// The same for nothing. When the kernel has no memory for that, the descriptor is forgotten until something is wanted.
+    virtual void silence(slot_index index) noexcept = 0;
     /// Ends all that the driver does for a watch or stream slot.
     virtual void forget(slot_index index) noexcept = 0;
 

@@ -31,10 +31,8 @@ bool exit_source::watch(core& owner, slot_index index, int pid) {
         }
         throw_errno("pidfd_open(" + std::to_string(pid) + ")");
     }
-    slot& head = owner.slots.head(index);
-    head.fd = fd;
-    head.wanted = interest::readable;
-    owner.driver->sync(index);
+    owner.slots.head(index).fd = fd;
+    owner.driver->sync(index, interest::readable);
     return true;
 }
 

@@ -53,7 +53,7 @@ void core::register_again(slot_index index) {
     head.registered = false;
     head.armed = interest::none;
     try {
-        driver->sync(index);
+        driver->sync(index, head.wanted);
     } catch (const std::system_error& failed) {
         if (failed.code() == std::errc::not_enough_memory || failed.code() == std::errc::no_space_on_device) {
             head.registered = true; // for the next attempt

@@ -118,21 +118,32 @@ public:
         }
     }
 
-    void sync(slot_index index) override {
+    void sync(slot_index index, interest wanted) override {
         owner_.expect_own("watching a descriptor");
         slot& head = owner_.slots.head(index);
         if (!head.registered) {
-            if (head.wanted == interest::none && head.kind == slot_kind::socket) {
+            if (wanted == interest::none && head.kind == slot_kind::socket) {
+                head.wanted = wanted;
                 return; // not before there is something to wait for
             }
             owner_.attend();
-            multiplexer_->add(head.fd, head.wanted, owner_.slots.token(index));
+            multiplexer_->add(head.fd, wanted, owner_.slots.token(index));
             head.registered = true;
-        } else if (head.wanted != head.armed) {
+        } else if (wanted != head.armed) {
             owner_.attend();
-            multiplexer_->modify(head.fd, head.wanted, owner_.slots.token(index));
+            multiplexer_->modify(head.fd, wanted, owner_.slots.token(index));
         }
-        head.armed = head.wanted;
+        head.wanted = wanted;
+        head.armed = wanted;
+    }
+
+    void silence(slot_index index) noexcept override {
+        try {
+            sync(index, interest::none);
+        } catch (...) {
+            forget(index);
+            owner_.slots.head(index).wanted = interest::none;
+        }
     }
 
     void forget(slot_index index) noexcept override {
@@ -201,22 +212,18 @@ private:
     static readiness_driver& self(core& owner) noexcept { return static_cast<readiness_driver&>(*owner.driver); }
 
     void want(slot_index index, interest more) {
-        slot& head = owner_.slots.head(index);
-        const auto before = head.wanted;
-        if (!has(before, more)) {
-            head.wanted |= more;
-            try {
-                sync(index);
-            } catch (...) {
-                head.wanted = before;
-                throw;
-            }
+        if (const auto before = owner_.slots.head(index).wanted; !has(before, more)) {
+            sync(index, before | more);
         }
     }
 
     void want_no_more(slot& head, interest less) {
-        head.wanted &= ~less;
-        sync(slot_table::index_of(head));
+        const slot_index index = slot_table::index_of(head);
+        if (const auto left = head.wanted & ~less; left != interest::none) {
+            sync(index, left);
+        } else {
+            silence(index);
+        }
     }
 
     [[gnu::noinline]] void on_unusual(slot& head, readiness seen) {

@@ -71,13 +71,7 @@ void watch_registration::modify(interest wanted) {
     if (!active()) {
         throw_error(errc::not_registered, "modify of a watch that has ended");
     }
-    const auto before = std::exchange(held()->wanted, wanted);
-    try {
-        slot_table::owner_of(held()).driver->sync(slot_table::index_of(token()));
-    } catch (...) {
-        held()->wanted = before;
-        throw;
-    }
+    slot_table::owner_of(held()).driver->sync(slot_table::index_of(token()), wanted);
 }
 
 bool timer_registration::rearm_at(clock::time_point deadline) noexcept {

@@ -2,32 +2,13 @@
 // Copyright (c) 2026 The pollux authors
 //
 // What accept(2) may say, one errno at a time.
-#include "support/loops.hpp"
-#include "support/net.hpp"
 #include "support/seam.hpp"
-#include "support/signals.hpp"
+#include "support/served_listener.hpp"
 
 using namespace std::chrono_literals;
 using pollux::diagnostic_kind;
+using test::served_listener;
 namespace seam = test::seam;
-
-namespace {
-
-struct served_listener {
-    pollux::reactor loop;
-    std::vector<pollux::diagnostic> told;
-    int accepted = 0;
-    pollux::listener source;
-    std::vector<test::owned_fd> clients;
-    explicit served_listener(pollux::mechanism kind, pollux::listen_options options = {}) : loop(kind) {
-        loop.on_diagnostic(test::unless_slow([this](const pollux::diagnostic& what) { told.push_back(what); }));
-        source = pollux::listener(
-            loop, test::any_port(), [this](pollux::stream) { ++accepted; }, options);
-    }
-    void connect() { clients.push_back(test::tcp_client(source.local().port())); }
-};
-
-} // namespace
 
 TEST_CASE("listener: out of something, it tells once an episode and comes back [C11]", "[net][listener][C11][seam]") {
     EACH_MECHANISM(kind);

@@ -75,8 +75,7 @@ connector::connector(reactor& owner, const endpoint& to, connect_handler handler
     static_cast<registration&>(*this) = inner.make_registration<registration>(index);
     inner.slots.head(index).callable() = std::move(handler);
     if (error == EINPROGRESS || error == EINTR) {
-        inner.slots.head(index).wanted = interest::writable;
-        inner.driver->sync(index);
+        inner.driver->sync(index, interest::writable);
         return;
     }
     // Known at once, told later: no handler runs inside the call that starts its operation.

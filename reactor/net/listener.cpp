@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <netinet/in.h>
@@ -67,25 +68,22 @@ listener_extra& extra_of(core& owner, slot_index index) noexcept {
     return *static_cast<listener_extra*>(owner.slots.head(index).as.socket.extra);
 }
 
-void accept_again(core& owner, slot_index index) {
-    slot& head = owner.slots.head(index);
-    head.wanted = extra_of(owner, index).paused ? interest::none : interest::readable;
-    owner.driver->sync(index);
-}
-
 void set_paused(const slot& held, std::uint64_t token, bool paused) {
     core& owner = slot_table::owner_of(&held);
     const slot_index index = slot_table::index_of(token);
+    owner.driver->sync(index, paused ? interest::none : interest::readable);
     extra_of(owner, index).paused = paused;
-    accept_again(owner, index);
 }
+
+void accept_again(core& owner, slot_index index);
 
 // Level-triggered, the listening socket would wake the loop again and again; connections wait in the backlog meanwhile.
 void wait_for_room(core& owner, slot_index index, int error) {
     auto& extra = extra_of(owner, index);
     slot& head = owner.slots.head(index);
     const auto token = owner.slots.token(index);
-    // The timer first: when there is no memory for it, the listener must not fall silent.
+    // The timer first: when there is no memory for it, the listener must not fall silent. (In accept_again() there is that of
+    // the one before.)
     extra.retry = owner.after(
         retry_pause,
         [&owner, token] {
@@ -95,8 +93,7 @@ void wait_for_room(core& owner, slot_index index, int error) {
             }
         },
         owner.slots.where(head));
-    head.wanted = interest::none;
-    owner.driver->sync(index);
+    owner.driver->silence(index);
     // Last, since whoever is told may end the listener.
     if (!std::exchange(extra.out_of_room, true)) {
         owner.report(diagnostic_kind::accept_paused, error, head);
@@ -125,6 +122,30 @@ accept_outcome classify(int error) noexcept {
         return accept_outcome::broken;
     default:
         return accept_outcome::skip; // the connection's own error (accept(2)): the next one may be well
+    }
+}
+
+void stop_accepting(core& owner, slot_index index, int error) {
+    owner.driver->silence(index);
+    owner.report(diagnostic_kind::accept_failed, error, owner.slots.head(index));
+}
+
+// Nobody else would try once more.
+void accept_again(core& owner, slot_index index) {
+    const auto wanted = extra_of(owner, index).paused ? interest::none : interest::readable;
+    if (owner.is_parents()) {
+        owner.slots.head(index).wanted = wanted; // for after_fork()
+        return;
+    }
+    try {
+        owner.driver->sync(index, wanted);
+    } catch (const std::system_error& failed) {
+        const int error = failed.code().value();
+        if (classify(error) == accept_outcome::broken) {
+            stop_accepting(owner, index, error);
+        } else {
+            wait_for_room(owner, index, error);
+        }
     }
 }
 
@@ -157,9 +178,7 @@ void on_acceptable(core& owner, slot& ready, readiness) {
                 wait_for_room(owner, index, error);
                 return;
             case accept_outcome::broken:
-                head.wanted = interest::none;
-                owner.driver->sync(index);
-                owner.report(diagnostic_kind::accept_failed, error, head);
+                stop_accepting(owner, index, error);
                 return;
             }
         }
@@ -260,7 +279,7 @@ listener::listener(reactor& owner, const endpoint& where_to, accept_handler hand
     const slot_index index = inner.add_socket(std::move(fd), &on_acceptable, where);
     inner.slots.head(index).as.socket.extra = extra.release();
     static_cast<registration&>(*this) = inner.make_registration<registration>(index);
-    accept_again(inner, index);
+    inner.driver->sync(index, interest::readable);
     inner.slots.head(index).callable() = std::move(handler);
 }
 

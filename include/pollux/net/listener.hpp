@@ -44,7 +44,7 @@ public:
     [[nodiscard]] bool is_open() const noexcept { return active(); }
     /// The address, with the port that the kernel chose for port 0.
     [[nodiscard]] endpoint local() const;
-    /// Leaves new connections in the backlog.
+    /// Leaves new connections in the backlog. Errors, of resume() too: ENOMEM, ENOSPC; then nothing has changed.
     void pause();
     void resume();
     /// When its handler comes, among those that are ready; from the next turn on.
