@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The pollux authors
+#include "support/child.hpp"
 #include "support/fds.hpp"
 #include "support/test.hpp"
 
@@ -12,9 +13,13 @@
 #include <pollux/core/waitable.hpp>
 #include <pollux/version.hpp>
 
+#include "lib/core/forks.hpp"
+
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <type_traits>
@@ -243,4 +248,31 @@ TEST_CASE("a pipe that is reported writable takes pipe_buf bytes without blockin
         ++pieces;
     }
     CHECK(pieces > 0);
+}
+
+TEST_CASE("what a fork sets to zero, in whatever order its owners end [F5]", "[core][F5]") {
+    const pollux::detail::process_mark mark;
+    std::array<std::size_t, 3> order{0, 1, 2};
+    do {
+        INFO(order[0] << order[1] << order[2]);
+        std::array<int, 3> numbers{1, 1, 1};
+        std::array<std::optional<pollux::detail::zeroed_by_fork>, 3> owners;
+        for (std::size_t place = 0; place < owners.size(); ++place) {
+            owners[place].emplace(numbers[place]);
+        }
+        int left = 0b111;
+        for (const auto next : order) {
+            owners[next].reset();
+            left &= ~(1 << next);
+            const auto child = test::run_in_child([&] {
+                int zeros = mark.is_parent() ? 0 : 8;
+                for (std::size_t place = 0; place < numbers.size(); ++place) {
+                    zeros |= numbers[place] == 0 ? 1 << place : 0;
+                }
+                return zeros;
+            });
+            CHECK(child.status == left);
+            CHECK(numbers == std::array{1, 1, 1});
+        }
+    } while (std::ranges::next_permutation(order).found);
 }

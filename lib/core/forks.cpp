@@ -12,7 +12,7 @@ namespace pollux::inline POLLUX_ABI::detail {
 
 namespace {
 
-constinit thread_local zeroed_by_fork* innermost = nullptr;
+constinit thread_local zeroed_by_fork* first = nullptr;
 
 } // namespace
 
@@ -29,14 +29,24 @@ process_mark::process_mark() {
     renew();
 }
 
-zeroed_by_fork::zeroed_by_fork(int& number) noexcept : number_(number), outer_(std::exchange(innermost, this)) {}
+zeroed_by_fork::zeroed_by_fork(int& number) noexcept
+    : number_(number),
+      link_(&first),
+      next_(std::exchange(first, this)) {
+    if (next_ != nullptr) {
+        next_->link_ = &next_;
+    }
+}
 
 zeroed_by_fork::~zeroed_by_fork() {
-    innermost = outer_;
+    *link_ = next_;
+    if (next_ != nullptr) {
+        next_->link_ = link_;
+    }
 }
 
 void zeroed_by_fork::forked() noexcept {
-    for (const auto* each = innermost; each != nullptr; each = each->outer_) {
+    for (const auto* each = first; each != nullptr; each = each->next_) {
         each->number_ = 0;
     }
 }

@@ -35,7 +35,7 @@ private:
 };
 
 /// While it lives, a fork by this thread sets a number of the child's copy to 0: for what would otherwise look at a process_mark
-/// again and again. Needs a process_mark somewhere. They nest.
+/// again and again. Needs a process_mark somewhere. Those of a thread may end in any order (two fibers, each in a loop of its own).
 class zeroed_by_fork {
 public:
     explicit zeroed_by_fork(int& number) noexcept;
@@ -47,7 +47,8 @@ public:
 
 private:
     int& number_;
-    zeroed_by_fork* outer_;
+    zeroed_by_fork** link_; // what points to this one
+    zeroed_by_fork* next_;
 };
 
 } // namespace pollux::inline POLLUX_ABI::detail
