@@ -29,11 +29,11 @@ void place_table::grow() {
     if (where.line() == 0) {
         return 0;
     }
-    if (2 * (places_.size() + 1) > cells_.size()) {
+    if (2 * std::min(places_.size() + 1, most) > cells_.size()) {
         grow();
     }
     auto& cell = cell_of(where);
-    if (cell == 0) {
+    if (cell == 0 && places_.size() < most) {
         places_.push_back(where);
         cell = static_cast<place_number>(places_.size());
     }

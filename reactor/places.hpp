@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The pollux authors
 //
-// The places in the program where something was registered, each once: a registration keeps a number of four bytes. Internal.
+// The places in the program where something was registered, each once: a registration keeps a number of four bytes. They are
+// never given back: places are literals, so the program's text bounds them, and `most` bounds what is made up at run time.
+// Internal.
 #pragma once
 
 #include <pollux/core/source_location.hpp>
@@ -16,6 +18,9 @@ using place_number = std::uint32_t;
 
 class place_table {
 public:
+    /// What is registered at yet another place has none.
+    static constexpr std::size_t most = std::size_t{1} << 20;
+
     /// 0 is no place. Errors: bad_alloc.
     [[nodiscard]] place_number number(source_location where) {
         return same(where, last_place_) ? last_ : look_up(where);
