@@ -222,6 +222,7 @@ public:
     accounting accounts;
 
 private:
+    friend struct test_access; // tests preset sequence_
     enum class phase : std::uint8_t { begin, timers, posts, before_wait, wait, after_wait, io, late_timers, idle };
 
     class in_place_scope {

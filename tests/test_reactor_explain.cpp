@@ -4,6 +4,8 @@
 // What a loop tells of itself: explain(), the longest handler, handlers over their budget, and the lag of turns.
 #include "support/loops.hpp"
 
+#include <pollux/net/stream.hpp>
+
 #include <algorithm>
 #include <string>
 #include <thread>
@@ -227,4 +229,67 @@ TEST_CASE("lag: how long turns keep others waiting", "[reactor][explain]") {
     CHECK(lag.percentile(1) >= 20ms);
     CHECK(lag.percentile(0.5) < lag.percentile(1));
     CHECK(lag.percentile(0.5) > 0s);
+}
+
+TEST_CASE("a post is accounted to its own place, whatever a stream has run before it [D7]", "[reactor][explain][D7]") {
+    EACH_MECHANISM(kind);
+    const bool whole_turns = GENERATE(false, true);
+    pollux::reactor_options options;
+    options.mechanism = kind;
+    options.handler_budget = 100ms;
+    pollux::reactor loop(options);
+    std::vector<unsigned> told;
+    loop.on_diagnostic([&](const pollux::diagnostic& what) { told.push_back(what.where.line()); });
+    test::socket_pair pair;
+    pollux::stream one(loop, pollux::unique_fd(pair.a.release()));
+    const auto slow = pollux::source_location::current();
+    std::string refused;
+    one.read_some([&](const auto&) {
+        loop.post(
+            [&] {
+                refused = test::text_of([&] { static_cast<void>(loop.run()); });
+                std::this_thread::sleep_for(200ms); // D7's
+                loop.stop();
+            },
+            slow);
+    });
+    pair.b.write("x");
+    while ((whole_turns ? loop.run_once() : loop.run()) != run_status::stopped) {
+    }
+    CHECK_THAT(refused, Contains("test_reactor_explain.cpp:" + std::to_string(slow.line())));
+    CHECK(std::ranges::count(told, slow.line()) == 1);
+}
+
+TEST_CASE("explain: what an earlier turn has run is not of the last one, also while there is nothing but I/O",
+          "[reactor][explain]") {
+    EACH_MECHANISM(kind);
+    pollux::reactor loop(kind);
+    const test::pipe_pair pipe;
+    std::vector<std::string> turns;
+    std::string refused;
+    const auto where = pollux::source_location::current();
+    const auto watch = loop.watch(
+        pipe.reader, interest::readable,
+        [&] {
+            static_cast<void>(pipe.reader.read(1));
+            turns.push_back(loop.explain().last_turn);
+            refused = test::text_of([&] { static_cast<void>(loop.run()); });
+            if (turns.size() == 4) {
+                loop.stop();
+            } else {
+                pipe.writer.write("x");
+            }
+        },
+        where);
+    for (int post = 0; post < 3; ++post) {
+        loop.post([&] { turns.clear(); });
+    }
+    pipe.writer.write("x");
+    CHECK(loop.run() == run_status::stopped);
+    REQUIRE(turns.size() == 4);
+    CHECK_THAT(turns[0], Contains("3 posts"));
+    for (std::size_t turn = 1; turn < turns.size(); ++turn) {
+        CHECK(turns[turn] == "1 event, 0 posts");
+    }
+    CHECK_THAT(refused, Contains("test_reactor_explain.cpp:" + std::to_string(where.line())));
 }
