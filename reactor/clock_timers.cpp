@@ -5,7 +5,6 @@
 #include "reactor/core.hpp"
 
 #include <algorithm>
-#include <limits>
 
 namespace pollux::inline POLLUX_ABI {
 
@@ -45,9 +44,8 @@ void clock_timers::renew() {
 }
 
 void clock_timers::set(one& clock) const noexcept {
-    const auto next = clock.wheel.next_deadline();
-    if (next != std::numeric_limits<std::int64_t>::min() && !owner_.is_parents()) {
-        clock.alarm.set(next);
+    if (clock.wheel.first_due() == no_slot && !owner_.is_parents()) { // else it is looked at before the next wait
+        clock.alarm.set(clock.wheel.next_deadline());
     }
 }
 

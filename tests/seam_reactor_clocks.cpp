@@ -4,15 +4,11 @@
 // Timers by the wall clock and by boot time, while clocks are set and the machine sleeps: over stand-ins for timerfd that
 // keep to timerfd_create(2), since no test sets the machine's clock.
 #include "support/loops.hpp"
-#include "support/seam.hpp"
+#include "support/machine.hpp"
+#include "support/timer_script.hpp"
 
 #include <chrono>
-#include <map>
-#include <optional>
 #include <vector>
-
-#include <sys/eventfd.h>
-#include <sys/timerfd.h>
 
 using namespace std::chrono_literals;
 using pollux::boot_clock;
@@ -21,114 +17,38 @@ namespace seam = test::seam;
 
 namespace {
 
+using test::machine;
 using wall = std::chrono::system_clock;
 
-/// The clocks of a machine: real time goes on as they say, and timerfds are eventfds that they ring.
-class machine {
+// All that a machine's clocks do, as the dice say.
+class machine_time final : public test::script_time {
 public:
-    using duration = std::chrono::nanoseconds;
-
-    machine() {
-        guards_.push_back(seam::replace<SEAM(clock_gettime)>([this](auto&, ::clockid_t id, ::timespec* out) {
-            const auto now = of(id).count();
-            *out = {static_cast<::time_t>(now / 1'000'000'000), static_cast<long>(now % 1'000'000'000)};
-            return 0;
-        }));
-        guards_.push_back(seam::replace<SEAM(timerfd_create)>([this](auto&, ::clockid_t id, int flags) {
-            CHECK(flags == (TFD_CLOEXEC | TFD_NONBLOCK));
-            const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-            timers_[fd] = {id, false, std::nullopt, false};
-            return fd;
-        }));
-        guards_.push_back(seam::replace<SEAM(timerfd_settime)>(
-            [this](auto&, int fd, int flags, const ::itimerspec* when, ::itimerspec*) {
-                auto& timer = timers_.at(fd);
-                const bool cancelled = std::exchange(timer.cancelled, false);
-                timer.cancels = (flags & TFD_TIMER_CANCEL_ON_SET) != 0;
-                CHECK((flags & TFD_TIMER_ABSTIME) != 0);
-                timer.due = std::chrono::seconds(when->it_value.tv_sec) + duration(when->it_value.tv_nsec);
-                CHECK(timer.due != 0ns);
-                look();
-                if (cancelled) {
-                    errno = ECANCELED; // armed all the same
-                }
-                return cancelled ? -1 : 0;
-            }));
-        guards_.push_back(seam::replace<SEAM(read)>([this](auto& real, int fd, void* buffer, std::size_t size) {
-            const auto found = timers_.find(fd);
-            const auto count = real(fd, buffer, size);
-            if (found != timers_.end() && count > 0 && std::exchange(found->second.cancelled, false)) {
-                errno = ECANCELED;
-                return static_cast<::ssize_t>(-1);
-            }
-            return count;
-        }));
-        guards_.push_back(seam::replace<SEAM(close)>([this](auto& real, int fd) {
-            timers_.erase(fd);
-            return real(fd);
-        }));
+    [[nodiscard]] std::size_t clocks() const override { return 3; }
+    [[nodiscard]] std::int64_t now(std::size_t clock) override {
+        return clock == 0   ? pollux::clock::now().time_since_epoch().count()
+               : clock == 1 ? here_.wall_time().time_since_epoch().count()
+                            : here_.boot_time().time_since_epoch().count();
     }
-    machine(const machine&) = delete;
-    machine& operator=(const machine&) = delete;
-    ~machine() {
-        while (!guards_.empty()) {
-            guards_.pop_back();
+    [[nodiscard]] std::int64_t farthest() const override { return std::int64_t{1} << 50; }
+    void pass(std::int64_t time, unsigned dice) override {
+        switch (dice % 8) {
+        case 0:
+            here_.sleep(std::chrono::nanoseconds(time));
+            break;
+        case 1:
+            here_.set_wall(std::chrono::nanoseconds(time));
+            break;
+        case 2:
+            here_.set_wall(-std::chrono::nanoseconds(time));
+            break;
+        default:
+            here_.pass(std::chrono::nanoseconds(time));
+            break;
         }
-    }
-
-    [[nodiscard]] wall::time_point wall_time() const {
-        return wall::time_point(std::chrono::duration_cast<wall::duration>(wall_));
-    }
-    [[nodiscard]] boot_clock::time_point boot_time() const { return boot_clock::time_point(boot_); }
-
-    void pass(duration time) {
-        monotonic_ += time;
-        sleep(time);
-    }
-    /// The machine is suspended.
-    void sleep(duration time) {
-        boot_ += time;
-        wall_ += time;
-        look();
-    }
-    /// Somebody sets the clock.
-    void set_wall(duration by) {
-        wall_ += by;
-        for (auto& [fd, timer] : timers_) {
-            if (timer.cancels && timer.due) {
-                timer.cancelled = true;
-                ring(fd);
-            }
-        }
-        look();
     }
 
 private:
-    struct timer_state {
-        ::clockid_t clock;
-        bool cancels;
-        std::optional<duration> due;
-        bool cancelled;
-    };
-
-    [[nodiscard]] duration of(::clockid_t id) const {
-        return id == CLOCK_REALTIME ? wall_ : id == CLOCK_BOOTTIME ? boot_ : monotonic_;
-    }
-    static void ring(int fd) { static_cast<void>(::eventfd_write(fd, 1)); }
-    void look() {
-        for (auto& [fd, timer] : timers_) {
-            if (timer.due && *timer.due <= of(timer.clock)) {
-                timer.due.reset();
-                ring(fd);
-            }
-        }
-    }
-
-    duration monotonic_ = 1'000s;
-    duration boot_ = 2'000s;
-    duration wall_ = 1'700'000'000s;
-    std::map<int, timer_state> timers_;
-    std::vector<seam::guard> guards_;
+    machine here_;
 };
 
 void settle(pollux::reactor& loop) {
@@ -310,4 +230,19 @@ TEST_CASE("the wall clock jumps by an hour and by ten years: steady timers fire 
         CHECK(fired == due);
         CHECK((ticks == 19 || ticks == 20));
     }
+}
+
+TEST_CASE("timer scripts by three clocks, that are set and sleep, agree with a model [E2] [E3] [E12]",
+          "[reactor][timers][E2][E3][E12][seam]") {
+    EACH_MECHANISM(kind);
+    const std::uint32_t seeds = test::slow_build() ? 3 : 15;
+    std::uint64_t fired = 0;
+    for (std::uint32_t seed = 1; seed <= seeds; ++seed) {
+        machine_time time;
+        test::timer_script it(kind, time, seed, seed % 3 == 0 ? 600 : 45);
+        it.run(1000);
+        CHECK(it.wrong() == "");
+        fired += it.fired();
+    }
+    CHECK(fired > seeds * 500);
 }
