@@ -276,6 +276,19 @@ TEST_CASE("the wall clock: fires when it gets there, not before; ends, moves", "
     CHECK(moved.deadline() == wall::time_point::max());
 }
 
+TEST_CASE("the wall clock: what is due since ever fires at once, and what is due never does not [E4]",
+          "[reactor][timers][E4]") {
+    EACH_MECHANISM(kind);
+    pollux::reactor loop(kind);
+    using moment = std::chrono::system_clock::time_point;
+    int fired = 0;
+    const auto never = loop.at(moment::max(), [&] { fired += 100; });
+    const auto ever = loop.at(moment::min(), [&] { ++fired; });
+    REQUIRE(test::run_until(loop, [&] { return fired > 0; }));
+    CHECK(fired == 1);
+    CHECK(never.active());
+}
+
 TEST_CASE("boot time: fires when it gets there", "[reactor][timers]") {
     EACH_MECHANISM(kind);
     pollux::reactor loop(kind);
