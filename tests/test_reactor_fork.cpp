@@ -81,6 +81,7 @@ bool refuses(const std::function<void()>& use) {
 
 TEST_CASE("the child uses, unregisters and destroys its copy: the parent gets 1,000 of 1,000 events [F5] [P14]",
           "[reactor][F5][P14]") {
+    test::expect_forks();
     EACH_MECHANISM(kind);
     EACH_SIGNAL_SOURCE(source);
     everything all(kind, source);
@@ -106,7 +107,7 @@ TEST_CASE("the child uses, unregisters and destroys its copy: the parent gets 1,
             return wrong;
         },
         20, test::child_signals::inherited);
-    CHECK(child.errors.empty());
+    CHECK(child.errors == "");
     CHECK(child.signal == 0);
     CHECK(child.status == 0);
 
@@ -124,6 +125,7 @@ TEST_CASE("the child uses, unregisters and destroys its copy: the parent gets 1,
 }
 
 TEST_CASE("after_fork() gives the child a reactor of its own, and both are served [F5] [F6]", "[reactor][F5][F6]") {
+    test::expect_forks();
     EACH_MECHANISM(kind);
     EACH_SIGNAL_SOURCE(source);
     everything all(kind, source);
@@ -164,7 +166,7 @@ TEST_CASE("after_fork() gives the child a reactor of its own, and both are serve
             return 0;
         },
         20, test::child_signals::inherited);
-    CHECK(child.errors.empty());
+    CHECK(child.errors == "");
     CHECK(child.status == 0);
     static_cast<void>(all.loop->step());
     CHECK(inherited == 1);
@@ -178,6 +180,7 @@ TEST_CASE("after_fork() gives the child a reactor of its own, and both are serve
 }
 
 TEST_CASE("what was registered before the fork is armed in the child: all of 100 descriptors [F5]", "[reactor][F5]") {
+    test::expect_forks();
     EACH_MECHANISM(kind);
     pollux::reactor loop(kind);
     std::vector<test::pipe_pair> low(4); // numbers for what after_fork() makes
@@ -205,12 +208,13 @@ TEST_CASE("what was registered before the fork is armed in the child: all of 100
         }
         return diagnostics == 1 ? 0 : 1;
     });
-    CHECK(child.errors.empty());
+    CHECK(child.errors == "");
     CHECK(child.status == 0);
     CHECK(events == 0);
 }
 
 TEST_CASE("after_fork() that finds no descriptors says so, and may be called again [F5] [H6]", "[reactor][F5][H6]") {
+    test::expect_forks();
     EACH_MECHANISM(kind);
     EACH_SIGNAL_SOURCE(source);
     everything all(kind, source);
@@ -230,13 +234,14 @@ TEST_CASE("after_fork() that finds no descriptors says so, and may be called aga
             return wrong;
         },
         20, test::child_signals::inherited);
-    CHECK(child.errors.empty());
+    CHECK(child.errors == "");
     CHECK(child.status == 0);
     CHECK(serves(all));
 }
 
 TEST_CASE("a handler forks: the child leaves run() with an error, or goes on after after_fork() [F5]",
           "[reactor][F5]") {
+    test::expect_forks();
     EACH_MECHANISM(kind);
     for (const bool anew : {false, true}) {
         pollux::reactor loop(kind);
@@ -267,6 +272,7 @@ TEST_CASE("a handler forks: the child leaves run() with an error, or goes on aft
 }
 
 TEST_CASE("the child destroys a listener's copy: its socket file stays, the parent accepts [F5]", "[reactor][F5]") {
+    test::expect_forks();
     EACH_MECHANISM(kind);
     const std::string path = "/tmp/pollux-fork-" + std::to_string(::getpid());
     pollux::reactor loop(kind);
@@ -291,6 +297,7 @@ TEST_CASE("the child destroys a listener's copy: its socket file stays, the pare
 }
 
 TEST_CASE("a fork while other threads post leaves the child a usable reactor [F5]", "[reactor][F5]") {
+    test::expect_forks();
     if (test::slow_build()) {
         test::skip("sanitizers do not follow a fork among threads");
     }

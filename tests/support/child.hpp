@@ -6,6 +6,7 @@
 #pragma once
 
 #include "support/fds.hpp"
+#include "support/test.hpp"
 
 #include <cstdlib>
 #include <exception>
@@ -25,6 +26,15 @@ struct child_outcome {
 };
 
 enum class child_signals : bool { defaults, inherited };
+
+/// Skips what a child does with a reactor's descriptors, where it loses some of them.
+inline void expect_forks() {
+#if defined(POLLUX_LIBKQUEUE) && !defined(POLLUX_SEAM)
+    skip("libkqueue frees a closed queue later, in a thread of its own; a fork meanwhile closes its numbers in the "
+         "child, "
+         "whoever has them by then");
+#endif
+}
 
 /// `function` returns the child's exit status. An exception is status 99, its text goes to standard error.
 template <class Function>
