@@ -33,6 +33,7 @@ multiplexer::event translated(const ::epoll_event& seen) noexcept {
 // Whatever ends it leaves things as turn() would.
 class core::short_turns {
 public:
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): the kernel fills seen_
     short_turns(core& owner, int fd) noexcept : owner_(owner), fd_(fd), forks_(owner.short_turns_) {
         owner.box->load_of_loop.store(owner.work_, std::memory_order_relaxed);
         owner.events_ = owner.driver->room().first(0);
