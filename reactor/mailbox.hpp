@@ -120,6 +120,11 @@ struct mailbox {
         asleep.store(1);
     }
 
+    // What each post writes is in a cache line of its own: the loop looks at what comes after the lock after each handler.
+    static constexpr std::size_t cache_line = 64;
+    alignas(cache_line) post_queue queue; // under lock
+    bool closed = false;                  // under lock: the reactor is gone
+    quick_lock lock;
     process_mark made_in;
     running_thread thread;
     std::atomic<bool> news = false;
@@ -130,11 +135,6 @@ struct mailbox {
     static constexpr std::size_t no_load = ~std::size_t{0}; // nobody should choose it
     std::atomic<std::size_t> load_of_loop = 0;              // told before each wait, and with each batch of posts
     waker alarm;
-    // What each post writes, in a cache line that the loop does not look at after each handler.
-    static constexpr std::size_t cache_line = 64;
-    alignas(cache_line) post_queue queue; // under lock
-    bool closed = false;                  // under lock: the reactor is gone
-    quick_lock lock;
 
 private:
     // A thread that this process has not may hold it, in the middle of a post: what is there cannot be used, not even
