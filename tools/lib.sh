@@ -100,13 +100,15 @@ build() {
 }
 
 # --- the tally -----------------------------------------------------------------------------------------------------
-# A file with a line per stage: name, passed, failed, skipped, seconds, separated by tabs. A script that is called by
-# another one that keeps a tally adds its lines there when it closes its own.
+# A file with a line per stage: name, passed, failed, skipped, seconds, separated by tabs; beside it, in `.failed`, a line
+# per failure, for the end of a long log. A script that is called by another one that keeps a tally adds its lines there
+# when it closes its own.
 
 tally_open() {
     outer_tally=${POLLUX_TALLY:-}
     export POLLUX_TALLY=$scratch/tally
     : >"$POLLUX_TALLY"
+    : >"$POLLUX_TALLY.failed"
 }
 
 tally_add() { # NAME PASSED FAILED SKIPPED SECONDS
@@ -121,8 +123,12 @@ tally_close() {
         awk -F '\t' 'BEGIN { printf "\n%-34s %8s %8s %8s %8s\n", "stage", "passed", "failed", "skipped", "seconds" }
             { printf "%-34s %8d %8d %8d %8d\n", $1, $2, $3, $4, $5 }' "$POLLUX_TALLY"
         say "all of it took $(duration "$SECONDS")"
+        sed 's/^/failed: /' "$POLLUX_TALLY.failed"
     fi
-    [[ -z $outer_tally ]] || cat "$POLLUX_TALLY" >>"$outer_tally"
+    if [[ -n $outer_tally ]]; then
+        cat "$POLLUX_TALLY" >>"$outer_tally"
+        cat "$POLLUX_TALLY.failed" >>"$outer_tally.failed"
+    fi
     awk -F '\t' '{ p += $2; f += $3; s += $4 }
         END { printf "%d passed, %d failed, %d skipped\n", p, f, s; exit !(f == 0 && p > 0) }' "$POLLUX_TALLY"
 }
@@ -136,7 +142,10 @@ stage() {
     before=$(tally_failures)
     headline "$name"
     "$@" || status=$?
-    if ((status != 0 && $(tally_failures) == before)); then tally_add "$name" 0 1 0 $((SECONDS - start)); fi
+    if ((status != 0 && $(tally_failures) == before)); then
+        tally_add "$name" 0 1 0 $((SECONDS - start))
+        say "$name" >>"$POLLUX_TALLY.failed"
+    fi
     say "$dim$name: $(duration $((SECONDS - start)))$plain"
     return 0
 }
@@ -149,6 +158,7 @@ check() {
         tally_add "$name" 1 0 0 $((SECONDS - start))
     else
         tally_add "$name" 0 1 0 $((SECONDS - start))
+        say "$name" >>"$POLLUX_TALLY.failed"
         return 1
     fi
 }
@@ -168,7 +178,7 @@ run_tests() {
     # Its exit status is not asked: the log says more, and no log is a failure too.
     ${test_wrapper[@]+"${test_wrapper[@]}"} meson test -C "$dir" --no-rebuild --print-errorlogs "$@" || true
     python3 tools/lib/sum-tests.py ${sum_options[@]+"${sum_options[@]}"} --counts "$scratch/counts" \
-        "$dir/meson-logs/testlog.json" || return 1
+        --failures "$POLLUX_TALLY.failed" "$dir/meson-logs/testlog.json" || return 1
     read -r passed failed skipped <"$scratch/counts"
     tally_add "$name" "$passed" "$failed" "$skipped" $((SECONDS - start))
     ((failed == 0))

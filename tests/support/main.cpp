@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The pollux authors
 //
-// The runner. Catch2's own, with a census and a watchdog round each case, skip() for Catch2 2.13, and a last line that
-// scripts can read: "NAME: P passed, F failed, S skipped". Nothing ran is a failure.
+// The runner. Catch2's own, with a census and a watchdog round each case, skip() for Catch2 2.13, and lines that scripts
+// can read: "FAIL case: where: what" for each case that failed, and at the end "NAME: P passed, F failed, S skipped".
+// Nothing ran is a failure.
 #define CATCH_CONFIG_RUNNER
 #define CATCH_CONFIG_NO_POSIX_SIGNALS // the tests have their own ideas about SIGINT and SIGTERM
 #include "support/pch.hpp"
@@ -10,6 +11,7 @@
 #include "support/census.hpp"
 #include "support/slow_build.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -117,6 +119,7 @@ struct tally {
 } counted;
 
 std::string current;
+std::string current_failure; // where and what failed first
 bool current_skipped = false;
 std::optional<census> before;
 
@@ -133,11 +136,23 @@ public:
 
     void testCaseStarting(const Catch::TestCaseInfo& info) override {
         current = info.name;
+        current_failure.clear();
         current_skipped = false;
         running = current.c_str();
         before = census::take();
         started = seconds();
     }
+
+#if POLLUX_CATCH_VERSION == 2
+    bool assertionEnded(const Catch::AssertionStats& stats) override {
+        note(stats.assertionResult);
+        return false;
+    }
+#else
+    void assertionEnded(const Catch::AssertionStats& stats) override {
+        note(stats.assertionResult);
+    }
+#endif
 
     void testCaseEnded(const Catch::TestCaseStats& stats) override {
         started = 0;
@@ -145,17 +160,32 @@ public:
         for (const auto& text : differences) {
             std::cout << "CENSUS " << current << ": " << text << std::endl;
         }
+        if (current_failure.empty() && !differences.empty()) {
+            current_failure = "it left " + differences.front();
+        }
 #if POLLUX_CATCH_VERSION == 3
         current_skipped = current_skipped || stats.totals.testCases.skipped > 0;
 #endif
         if (stats.totals.testCases.failed > 0 || !differences.empty()) {
             ++counted.failed;
+            std::cout << "FAIL " << current << ": " << current_failure << std::endl;
         } else if (current_skipped) {
             ++counted.skipped;
         } else {
             ++counted.passed;
         }
         running = nullptr;
+    }
+
+private:
+    static void note(const Catch::AssertionResult& result) {
+        if (result.isOk() || !current_failure.empty()) {
+            return;
+        }
+        const auto where = result.getSourceInfo();
+        std::string what = result.hasExpression() ? result.getExpandedExpression() : std::string(result.getMessage());
+        std::replace(what.begin(), what.end(), '\n', ' ');
+        current_failure = std::string(where.file) + ':' + std::to_string(where.line) + ": " + what.substr(0, 200);
     }
 };
 CATCH_REGISTER_LISTENER(listener)

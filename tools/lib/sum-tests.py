@@ -5,7 +5,7 @@
 
 A test that prints `NAME: P passed, F failed, S skipped` counts what it says; any other counts one. A test that ends
 badly although its line names no failure (a sanitizer's report at exit, say) counts one failed more. Lines
-`SKIP name: reason` are gathered and listed, so are the tests that failed.
+`SKIP name: reason` and `FAIL name: where: what` are gathered and listed, so are the tests that failed.
 """
 import argparse
 import json
@@ -16,6 +16,7 @@ import tempfile
 
 COUNTS = re.compile(r"^(\S+): (\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
 SKIP = re.compile(r"^SKIP (.+?): (.+)$", re.MULTILINE)
+FAIL = re.compile(r"^FAIL (.+)$", re.MULTILINE)
 GOOD = {"OK", "EXPECTEDFAIL"}
 
 
@@ -43,7 +44,10 @@ class Sum:
             failed = 1
             self.failures.append(f"{name}: nothing ran")
         elif failed > 0:
-            self.failures.append(f"{name}: {failed} failed")
+            told = FAIL.findall(output)
+            self.failures += [f"{name}: {failure}" for failure in told]
+            if len(told) != failed:
+                self.failures.append(f"{name}: {failed} failed")
         elif result not in GOOD | {"SKIP"}:
             failed = 1
             self.failures.append(f"{name}: {result} (exit {test.get('returncode')}) although no case failed")
@@ -97,6 +101,7 @@ def self_test():
         ([record("OK", "a: 1 passed, 0 failed, 0 skipped\nt: 2 passed, 0 failed, 0 skipped")], False, (2, 0, 0)),
         ([record("FAIL", "t: 4 passed, 2 failed, 0 skipped", 2)], False, (4, 2, 0)),
         ([record("OK", "t: 4 passed, 2 failed, 0 skipped")], False, (4, 2, 0)),
+        ([record("FAIL", "FAIL c: where.cpp:1: a\nFAIL d: where.cpp:2: b\nt: 4 passed, 2 failed, 0 skipped", 1)], False, (4, 2, 0)),
         ([record("FAIL", "t: 4 passed, 0 failed, 0 skipped", 66)], False, (4, 1, 0)),
         ([record("FAIL", "t: 0 passed, 0 failed, 0 skipped", 2)], False, (0, 1, 0)),
         ([record("FAIL", "t: 0 passed, 0 failed, 0 skipped", 2), record("OK")], True, (1, 0, 0)),
@@ -110,6 +115,10 @@ def self_test():
         os.unlink(log.name)
         if (total.passed, total.failed, total.skipped) != expected:
             sys.exit(f"self test: {records} gave {total.passed, total.failed, total.skipped}, not {expected}")
+        named = [failure for failure in total.failures if "where.cpp" in failure]
+        told = sum(entry["stdout"].count("FAIL ") for entry in records)
+        if len(named) != told:
+            sys.exit(f"self test: {records} named {named}")
     missing = sum_log("/nonexistent/testlog.json", False)
     if missing.failed != 1:
         sys.exit("self test: a missing log must be a failure")
@@ -120,6 +129,7 @@ def main():
     parser = argparse.ArgumentParser(description="Adds up what a run of meson test did.")
     parser.add_argument("log", nargs="?", help="testlog.json of the run")
     parser.add_argument("--counts", metavar="FILE", help="write 'PASSED FAILED SKIPPED' there")
+    parser.add_argument("--failures", metavar="FILE", help="append a line for each failure there")
     parser.add_argument("--allow-empty", action="store_true", help="an executable may have no case that matches")
     parser.add_argument("--self-test", action="store_true")
     options = parser.parse_args()
@@ -133,6 +143,9 @@ def main():
     if options.counts:
         with open(options.counts, "w", encoding="ascii") as file:
             file.write(f"{total.passed} {total.failed} {total.skipped}\n")
+    if options.failures:
+        with open(options.failures, "a", encoding="utf-8") as file:
+            file.writelines(f"{failure}\n" for failure in total.failures)
 
 
 if __name__ == "__main__":

@@ -14,16 +14,15 @@ namespace pollux::inline POLLUX_ABI {
 /// What a reactor has done so far.
 struct reactor_counters {
     std::uint64_t turns = 0;
-    std::uint64_t events = 0;        ///< readiness reports fetched
-    std::uint64_t stale_events = 0;  ///< of these, for registrations that had ended meanwhile
-    std::uint64_t timers = 0;        ///< timers fired
-    std::uint64_t posts = 0;         ///< posted callables run
-    std::uint64_t signals = 0;       ///< signal records taken
-    std::uint64_t wake_ups = 0;      ///< waits ended by another thread
-    std::uint64_t diagnostics = 0;   ///< of the environment: slow handlers are counted apart
-    std::uint64_t slow_handlers = 0; ///< calls over reactor_options::handler_budget
-    clock::duration
-        longest_handler{}; ///< the longest call, by the processor's counter, within 1 %; quick posts: their mean
+    std::uint64_t events = 0;           ///< readiness reports fetched
+    std::uint64_t stale_events = 0;     ///< of these, for registrations that had ended meanwhile
+    std::uint64_t timers = 0;           ///< timers fired
+    std::uint64_t posts = 0;            ///< posted callables run
+    std::uint64_t signals = 0;          ///< signal records taken
+    std::uint64_t wake_ups = 0;         ///< waits ended by another thread
+    std::uint64_t diagnostics = 0;      ///< of the environment: slow handlers are counted apart
+    std::uint64_t slow_handlers = 0;    ///< calls over reactor_options::handler_budget
+    clock::duration longest_handler{};  ///< the longest call, within 1 %; of quick posts the mean
     source_location longest_handler_at; ///< where that handler was registered
 };
 

@@ -36,8 +36,7 @@ struct diagnostic {
     clock::duration took{}; ///< slow_handler: how long
     int signal = 0;         ///< signal_unblocked: which
     int thread = 0;         ///< signal_unblocked: the kernel's number (gettid)
-    unsigned calls =
-        1; ///< slow_handler: how many took that long together; more than one are quick posts from one place
+    unsigned calls = 1;     ///< slow_handler: how many took that long together; several are quick posts from one place
     std::string thread_name{}; ///< signal_unblocked: as pthread_setname_np has set it
 };
 
