@@ -222,6 +222,9 @@ slot& core::add_timer(timer_clock of, std::int64_t deadline, clock::duration sla
     check_open();
     if (of != timer_clock::steady) [[unlikely]] {
         other_clocks.prepare(of);
+        other_clocks.wheel_of(of).reserve();
+    } else {
+        wheel_.reserve();
     }
     slot& head = slots.allocate(slot_kind::timer, where);
     head.callable().fill_from(handler);
