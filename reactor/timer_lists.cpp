@@ -23,28 +23,31 @@ slot_index timer_lists::first(list_number number) noexcept {
             const auto next = at(of.first);
             at(of.first) = std::exchange(free_, of.first / block_size);
             of.first = next * block_size;
-        } else if (at(of.first) == no_slot) {
-            ++of.first;
-        } else {
+        } else if (is_timer(of.first)) {
             return at(of.first);
+        } else {
+            ++of.first;
         }
     }
 }
 
 // Copies what is left in the first block, which is free then.
 std::size_t timer_lists::take_block(list& from, std::array<slot_index, link_place>& entries) noexcept {
+    auto end = from.first;
+    for (; end != from.end && end % block_size != link_place; ++end) {
+        __builtin_prefetch(&slots_.head(at(end)), 1);
+    }
     std::size_t size = 0;
-    auto place = from.first;
-    for (; place != from.end && place % block_size != link_place; ++place) {
+    for (auto place = from.first; place != end; ++place) {
         entries[size] = at(place);
-        size += at(place) != no_slot ? 1U : 0U;
+        size += is_timer(place) ? 1U : 0U;
     }
     from.size -= static_cast<std::uint32_t>(size);
     if (from.size == 0) {
         give_back(from);
     } else {
-        const auto next = at(place);
-        at(place) = std::exchange(free_, place / block_size);
+        const auto next = at(end);
+        at(end) = std::exchange(free_, end / block_size);
         from.first = next * block_size;
     }
     return size;

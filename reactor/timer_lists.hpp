@@ -2,8 +2,9 @@
 // Copyright (c) 2026 The pollux authors
 //
 // The wheel's lists of timers: chains of blocks of a cache line each, from one pool. A block has 15 slot indices, and then the
-// next block. A timer knows its position, so taking it out writes there and nowhere else but in the list's own header. What it leaves
-// is a hole; a list that becomes empty gives back its blocks.
+// next block. A timer knows its position, and one that is taken out forgets it: what it leaves is a hole, an index of a slot that is not
+// there, or not there any more. So only the slot is written to, and the list's own header. A list that becomes empty gives back
+// its blocks.
 //
 // The pool grows for new timers alone, never for those that move: it has a third more places than timers, and a block for each list.
 // When holes have used that up, lists are squeezed, in turn, until one gives up a block.
@@ -39,6 +40,7 @@ public:
     /// Puts it at the end. O(1); a squeeze counts for the removals that have made it necessary.
     void append(list_number number, slot& head, slot_index index) noexcept {
         if (full(number)) [[unlikely]] {
+            head.as.timer.position = none; // which whatever had the slot before may have left
             open_block(number);
         }
         list& to = lists_[number];
@@ -47,9 +49,9 @@ public:
         ++to.size;
     }
     /// Takes it out; says whether that has made the list empty.
-    bool remove(list_number number, const slot& head) noexcept {
+    bool remove(list_number number, slot& head) noexcept {
         list& from = lists_[number];
-        at(head.as.timer.position) = no_slot;
+        head.as.timer.position = none;
         ++from.holes;
         if (--from.size != 0) [[likely]] {
             return false;
@@ -94,6 +96,11 @@ private:
         return const_cast<slot_index*>(pool_.data()->entries.data())[place];
     }
     [[nodiscard]] slot_index& link_of(position any) const noexcept { return at(any | link_place); }
+    /// Or else it is a hole.
+    [[nodiscard]] bool is_timer(position place) const noexcept {
+        const slot& head = slots_.head(at(place));
+        return head.kind == slot_kind::timer && head.as.timer.position == place;
+    }
     void give_back(list& all_of) noexcept {
         link_of(all_of.end) = std::exchange(free_, all_of.first / block_size);
         all_of = list{};
@@ -108,9 +115,6 @@ private:
         while (from.size != 0) {
             std::array<slot_index, link_place> entries;
             const auto size = take_block(from, entries);
-            for (std::size_t each = 0; each < size; ++each) {
-                __builtin_prefetch(&slots_.head(entries[each]), 1);
-            }
             for (std::size_t each = 0; each < size; ++each) {
                 function(slots_.head(entries[each]), entries[each]);
             }

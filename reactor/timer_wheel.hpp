@@ -43,7 +43,7 @@ public:
         ++count_;
     }
     /// Takes it out, wherever it is. O(1).
-    void remove(const slot& head) noexcept {
+    void remove(slot& head) noexcept {
         --count_;
         const auto number = head.due ? due : head.list;
         if (lists_.remove(number, head)) [[unlikely]] {
