@@ -227,7 +227,8 @@ slot& core::add_timer(timer_clock of, std::int64_t deadline, clock::duration sla
         wheel_.reserve();
     }
     slot& head = slots.allocate(slot_kind::timer, where);
-    head.callable().fill_from(handler);
+    head.as.timer.position = timer_lists::nowhere;
+    head.callable().fill_from(handler); // a callable may arm others as it is moved
     const auto index = slot_table::index_of(head);
     attend();
     if (of == timer_clock::steady && slack <= clock::duration::zero()) [[likely]] {

@@ -78,7 +78,7 @@ struct slot { // NOLINT(cppcoreguidelines-pro-type-member-init): one member of e
     };
     struct timer_part {
         std::int64_t deadline;  // nanoseconds of its clock
-        std::uint32_t position; // in the wheel's lists
+        std::uint32_t position; // in the wheel's timer_lists
     };
     struct signal_part {
         int number;

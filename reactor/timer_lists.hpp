@@ -26,6 +26,8 @@ public:
     using position = std::uint32_t; // in the pool, of one index
     using list_number = std::size_t;
     static constexpr list_number count = 258;
+    /// The position of one that is in no list. What a slot has there by chance could be the one of an index left behind.
+    static constexpr position nowhere = ~position{0};
 
     explicit timer_lists(slot_table& slots) noexcept : slots_(slots) {}
 
@@ -40,7 +42,7 @@ public:
     /// Puts it at the end. O(1); a squeeze counts for the removals that have made it necessary.
     void append(list_number number, slot& head, slot_index index) noexcept {
         if (full(number)) [[unlikely]] {
-            head.as.timer.position = none; // which whatever had the slot before may have left
+            head.as.timer.position = nowhere;
             open_block(number);
         }
         list& to = lists_[number];
@@ -51,7 +53,7 @@ public:
     /// Takes it out; says whether that has made the list empty.
     bool remove(list_number number, slot& head) noexcept {
         list& from = lists_[number];
-        head.as.timer.position = none;
+        head.as.timer.position = nowhere;
         ++from.holes;
         if (--from.size != 0) [[likely]] {
             return false;
@@ -73,7 +75,7 @@ public:
 private:
     static constexpr position block_size = 16;
     static constexpr position link_place = block_size - 1; // where a block names the next one
-    static constexpr position none = ~position{0};
+    static constexpr position none = nowhere;
     static constexpr position no_block = none / block_size;
     static_assert(none % block_size == link_place);
 
@@ -92,12 +94,10 @@ private:
         std::array<slot_index, block_size> entries;
     };
 
-    [[nodiscard]] slot_index& at(position place) const noexcept {
-        return const_cast<slot_index*>(pool_.data()->entries.data())[place];
-    }
-    [[nodiscard]] slot_index& link_of(position any) const noexcept { return at(any | link_place); }
+    [[nodiscard]] slot_index& at(position place) noexcept { return pool_.data()->entries.data()[place]; }
+    [[nodiscard]] slot_index& link_of(position any) noexcept { return at(any | link_place); }
     /// Or else it is a hole.
-    [[nodiscard]] bool is_timer(position place) const noexcept {
+    [[nodiscard]] bool is_timer(position place) noexcept {
         const slot& head = slots_.head(at(place));
         return head.kind == slot_kind::timer && head.as.timer.position == place;
     }

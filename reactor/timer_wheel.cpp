@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
-#include <utility>
 
 namespace pollux::inline POLLUX_ABI::detail {
 
@@ -85,7 +84,7 @@ void timer_wheel::collect(std::int64_t now, std::uint32_t first_armed, std::uint
         });
         sort(before);
     }
-    sort(0); // which they are, unless deadlines have moved away
+    sort(0); // they are in order, unless deadlines have moved away
     for (const auto index : collected_) {
         slot& head = slots_.head(index);
         head.due = true;
