@@ -37,8 +37,10 @@ public:
     void grow();
 
     [[nodiscard]] bool empty(list_number number) const noexcept { return lists_[number].size == 0; }
-    /// Whether the next one there opens a block.
-    [[nodiscard]] bool full(list_number number) const noexcept { return lists_[number].end % block_size == link_place; }
+    /// Whether removing the few that are left would give back much.
+    [[nodiscard]] bool sparse(list_number number) const noexcept {
+        return lists_[number].holes / 16 > lists_[number].size;
+    }
     /// Puts it at the end. O(1); a squeeze counts for the removals that have made it necessary.
     void append(list_number number, slot& head, slot_index index) noexcept {
         if (full(number)) [[unlikely]] {
@@ -94,6 +96,7 @@ private:
         std::array<slot_index, block_size> entries;
     };
 
+    [[nodiscard]] bool full(list_number number) const noexcept { return lists_[number].end % block_size == link_place; }
     [[nodiscard]] slot_index& at(position place) noexcept { return pool_.data()->entries.data()[place]; }
     [[nodiscard]] slot_index& link_of(position any) noexcept { return at(any | link_place); }
     /// Or else it is a hole.

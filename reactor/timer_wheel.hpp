@@ -150,8 +150,8 @@ private:
     }
     void put(slot& head, slot_index index) noexcept {
         const auto number = list_of(head.as.timer.deadline);
-        if (lists_.full(number)) [[unlikely]] {
-            settle(); // which may give back blocks
+        if (lists_.sparse(number)) [[unlikely]] {
+            settle(); // those that are left may be cancelled ones
         }
         head.list = static_cast<std::uint8_t>(number);
         head.due = false;
