@@ -116,7 +116,7 @@ private:
         list& from = lists_[through];
         from = std::exchange(lists_[number], list{});
         while (from.size != 0) {
-            std::array<slot_index, link_place> entries;
+            std::array<slot_index, link_place> entries{};
             const auto size = take_block(from, entries);
             for (std::size_t each = 0; each < size; ++each) {
                 function(slots_.head(entries[each]), entries[each]);

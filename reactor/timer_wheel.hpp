@@ -163,8 +163,8 @@ private:
     void grow();
 
     slot_table& slots_;
-    std::array<std::uint32_t, levels> occupied_{};                    // bits, by digit
-    std::array<std::int64_t, std::size_t{levels} * digits> earliest_; // not later than any deadline in the list
+    std::array<std::uint32_t, levels> occupied_{};                      // bits, by digit
+    std::array<std::int64_t, std::size_t{levels} * digits> earliest_{}; // not later than any deadline in the list
     timer_lists lists_{slots_};
     std::vector<slot_index> collected_; // while collect() runs; there is room for all timers
     std::uint64_t tick_ = 0;            // everything before it has been collected
@@ -172,7 +172,7 @@ private:
     std::size_t room_ = 0;
     // Taken out by halves, the older one when the younger is full: a few of them, one by one between the calls, would fill the
     // processor's window, and it would not see the next call, whose memory it could ask for.
-    std::array<cancelled, 32> cancelled_;
+    std::array<cancelled, 32> cancelled_{};
     std::size_t cancelled_begin_ = 0;
     std::size_t cancelled_end_ = 0;
 };
