@@ -50,7 +50,7 @@ core::core(const reactor_options& options)
       children(*this, options.children),
       files(*this),
       other_clocks(*this),
-      wheel_(slots, driver->now().time_since_epoch().count()),
+      wheel_(slots, timer_clock::steady, driver->now().time_since_epoch().count()),
       pool_(options.pool),
       budget_(options.handler_budget) {
     alarm_ = watch_internal(box->alarm.fd(), [](core& owner, slot&, readiness) {

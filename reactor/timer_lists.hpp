@@ -2,8 +2,8 @@
 // Copyright (c) 2026 The pollux authors
 //
 // The wheel's lists of timers: chains of blocks of a cache line each, from one pool. A block has 15 slot indices, and then the
-// next block. A timer knows its position, and one that is taken out forgets it: what it leaves is a hole, an index of a slot that is not
-// there, or not there any more. So only the slot is written to, and the list's own header. A list that becomes empty gives back
+// next block. A timer knows its position, and one that is taken out forgets it: what it leaves is a hole, an index of a slot that is somewhere
+// else, or no such timer any more. So only the slot is written to, and the list's own header. A list that becomes empty gives back
 // its blocks.
 //
 // The pool grows for new timers alone, never for those that move: it has a third more places than timers, and a block for each list.
@@ -11,6 +11,7 @@
 // Internal.
 #pragma once
 
+#include "reactor/clock_alarm.hpp"
 #include "reactor/slots.hpp"
 
 #include <array>
@@ -29,7 +30,8 @@ public:
     /// The position of one that is in no list. What a slot has there by chance could be the one of an index left behind.
     static constexpr position nowhere = ~position{0};
 
-    explicit timer_lists(slot_table& slots) noexcept : slots_(slots) {}
+    /// Of timers by that clock: positions of others' mean nothing here.
+    timer_lists(slot_table& slots, timer_clock of) noexcept : slots_(slots), clock_(of) {}
 
     /// How many timers there may be in all lists together.
     [[nodiscard]] std::size_t room() const noexcept { return room_; }
@@ -102,7 +104,8 @@ private:
     /// Or else it is a hole.
     [[nodiscard]] bool is_timer(position place) noexcept {
         const slot& head = slots_.head(at(place));
-        return head.kind == slot_kind::timer && head.as.timer.position == place;
+        return head.kind == slot_kind::timer && head.as.timer.position == place &&
+               static_cast<timer_clock>(head.clock) == clock_;
     }
     void give_back(list& all_of) noexcept {
         link_of(all_of.end) = std::exchange(free_, all_of.first / block_size);
@@ -125,6 +128,7 @@ private:
     }
 
     slot_table& slots_;
+    timer_clock clock_;
     std::vector<block> pool_; // those that were ever used
     std::size_t room_ = 0;
     position free_ = no_block; // and each names the next

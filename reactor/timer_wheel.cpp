@@ -8,7 +8,10 @@
 
 namespace pollux::inline POLLUX_ABI::detail {
 
-timer_wheel::timer_wheel(slot_table& slots, std::int64_t now) noexcept : slots_(slots), tick_(tick_of(now)) {
+timer_wheel::timer_wheel(slot_table& slots, timer_clock of, std::int64_t now) noexcept
+    : slots_(slots),
+      lists_(slots, of),
+      tick_(tick_of(now)) {
     earliest_.fill(never);
 }
 

@@ -26,7 +26,7 @@ namespace pollux::inline POLLUX_ABI::detail {
 class timer_wheel {
 public:
     /// `now` only spares the first collect() the way from 0.
-    timer_wheel(slot_table& slots, std::int64_t now) noexcept;
+    timer_wheel(slot_table& slots, timer_clock of, std::int64_t now) noexcept;
 
     /// Makes room for one more; nothing else allocates. O(1), amortised. Errors: bad_alloc.
     void reserve() {
@@ -165,7 +165,7 @@ private:
     slot_table& slots_;
     std::array<std::uint32_t, levels> occupied_{};                      // bits, by digit
     std::array<std::int64_t, std::size_t{levels} * digits> earliest_{}; // not later than any deadline in the list
-    timer_lists lists_{slots_};
+    timer_lists lists_;
     std::vector<slot_index> collected_; // while collect() runs; there is room for all timers
     std::uint64_t tick_ = 0;            // everything before it has been collected
     std::size_t count_ = 0;             // of those in lists

@@ -16,11 +16,12 @@ namespace {
 using pollux::detail::no_slot;
 using pollux::detail::slot;
 using pollux::detail::slot_index;
+using pollux::detail::timer_clock;
 using pollux::detail::timer_lists;
 
 class script {
 public:
-    explicit script(std::uint32_t seed) : random_(seed), slots_(loop_.inner()), lists_(slots_) {}
+    explicit script(std::uint32_t seed) : random_(seed), slots_(loop_.inner()), lists_(slots_, timer_clock::steady) {}
 
     /// So many timers.
     void fill(std::size_t size) {
@@ -149,7 +150,7 @@ TEST_CASE("timer lists: memory is bounded by how many there are at a time, not b
     const int steps = test::slow_build() ? 100'000 : 10'000'000;
     pollux::reactor loop;
     pollux::detail::slot_table slots(loop.inner());
-    timer_lists lists(slots);
+    timer_lists lists(slots, timer_clock::steady);
     CHECK(lists.bytes() == 0);
     lists.grow();
     const auto before = lists.bytes();
@@ -177,4 +178,50 @@ TEST_CASE("timer lists: memory is bounded by how many there are at a time, not b
     lists.drain(7, [&](slot&, slot_index index) { kept.push_back(index); });
     CHECK(std::vector(kept.begin(), kept.begin() + 3) ==
           std::vector{timers[0].index, timers[1].index, timers[2].index});
+}
+
+TEST_CASE("timer lists: what a slot was for another clock, or for something else, is not mistaken for a timer",
+          "[reactor][wheel]") {
+    pollux::reactor loop;
+    pollux::detail::slot_table slots(loop.inner());
+    timer_lists steady(slots, timer_clock::steady);
+    timer_lists wall(slots, timer_clock::wall);
+    steady.grow();
+    wall.grow();
+    const auto make = [&](timer_clock of) {
+        const auto [head, index] = slots.allocate_bare(pollux::detail::slot_kind::timer, true, {});
+        head.clock = static_cast<unsigned char>(of) & 3U;
+        return index;
+    };
+    const auto size_of = [](timer_lists& lists) {
+        std::size_t size = 0;
+        lists.drain(0, [&](slot&, slot_index) { ++size; });
+        return size;
+    };
+    // The same slot, at the same place of the other one's pool, while the first list has another timer and is not given back.
+    const auto leaves = make(timer_clock::steady);
+    const auto stays = make(timer_clock::steady);
+    steady.append(0, slots.head(leaves), leaves);
+    steady.append(0, slots.head(stays), stays);
+    const auto place = slots.head(leaves).as.timer.position;
+    static_cast<void>(steady.remove(0, slots.head(leaves)));
+    pollux::detail::slot_table::retire(slots.head(leaves));
+    slots.free(slots.head(leaves));
+    REQUIRE(make(timer_clock::wall) == leaves);
+    wall.append(0, slots.head(leaves), leaves);
+    REQUIRE(slots.head(leaves).as.timer.position == place);
+    CHECK(steady.first(0) == stays);
+    CHECK(size_of(steady) == 1);
+    CHECK(size_of(wall) == 1);
+
+    // A socket whose error is a number like that.
+    steady.append(0, slots.head(stays), stays);
+    const auto other = make(timer_clock::steady);
+    steady.append(0, slots.head(other), other);
+    const auto there = slots.head(stays).as.timer.position;
+    static_cast<void>(steady.remove(0, slots.head(stays)));
+    slots.head(stays).kind = pollux::detail::slot_kind::socket;
+    slots.head(stays).as.socket = {nullptr, static_cast<int>(there), 0, 0};
+    CHECK(steady.first(0) == other);
+    CHECK(size_of(steady) == 1);
 }
