@@ -53,7 +53,8 @@ std::size_t timer_lists::take_block(list& from, std::array<slot_index, link_plac
     return size;
 }
 
-[[gnu::noinline]] void timer_lists::open_block(list_number number) noexcept {
+[[gnu::noinline]] void timer_lists::open(list_number number, slot& head) noexcept {
+    head.as.timer.position = nowhere; // a squeeze may look
     if (free_ == no_block) {
         if (pool_.size() < pool_.capacity()) {
             free_ = static_cast<position>(pool_.size());

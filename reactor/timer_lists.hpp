@@ -14,9 +14,11 @@
 #include "reactor/clock_alarm.hpp"
 #include "reactor/slots.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -29,6 +31,7 @@ public:
     static constexpr list_number count = 258;
     /// The position of one that is in no list. What a slot has there by chance could be the one of an index left behind.
     static constexpr position nowhere = ~position{0};
+    static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
     /// Of timers by that clock: positions of others' mean nothing here.
     timer_lists(slot_table& slots, timer_clock of) noexcept : slots_(slots), clock_(of) {}
@@ -43,17 +46,27 @@ public:
     [[nodiscard]] bool sparse(list_number number) const noexcept {
         return lists_[number].holes / 16 > lists_[number].size;
     }
-    /// Puts it at the end. O(1); a squeeze counts for the removals that have made it necessary.
-    void append(list_number number, slot& head, slot_index index) noexcept {
-        if (full(number)) [[unlikely]] {
-            head.as.timer.position = nowhere;
-            open_block(number);
-        }
+    /// Whether the next one there needs open() first.
+    [[nodiscard]] bool full(list_number number) const noexcept { return lists_[number].end % block_size == link_place; }
+    /// Opens a block for a timer that is in no list. O(1): a squeeze counts for the removals that have made it necessary.
+    void open(list_number number, slot& head) noexcept;
+    /// Puts it at the end of a list that is not full. O(1).
+    void push(list_number number, slot& head, slot_index index) noexcept {
         list& to = lists_[number];
         at(to.end) = index;
         head.as.timer.position = to.end++;
         ++to.size;
+        to.earliest = std::min(to.earliest, head.as.timer.deadline);
     }
+    /// The same, whether it is full or not.
+    void append(list_number number, slot& head, slot_index index) noexcept {
+        if (full(number)) [[unlikely]] {
+            open(number, head);
+        }
+        push(number, head, index);
+    }
+    /// Not later than any deadline in the list; INT64_MAX when it is empty.
+    [[nodiscard]] std::int64_t earliest(list_number number) const noexcept { return lists_[number].earliest; }
     /// Takes it out; says whether that has made the list empty.
     bool remove(list_number number, slot& head) noexcept {
         list& from = lists_[number];
@@ -93,12 +106,12 @@ private:
         position end = none;   // the place after the last one's: where the link is, when the block is full
         std::uint32_t size = 0;
         std::uint32_t holes = 0;
+        std::int64_t earliest = never;
     };
     struct alignas(block_size * sizeof(slot_index)) block {
         std::array<slot_index, block_size> entries;
     };
 
-    [[nodiscard]] bool full(list_number number) const noexcept { return lists_[number].end % block_size == link_place; }
     [[nodiscard]] slot_index& at(position place) noexcept { return pool_.data()->entries.data()[place]; }
     [[nodiscard]] slot_index& link_of(position any) noexcept { return at(any | link_place); }
     /// Or else it is a hole.
@@ -111,7 +124,6 @@ private:
         link_of(all_of.end) = std::exchange(free_, all_of.first / block_size);
         all_of = list{};
     }
-    void open_block(list_number number) noexcept;
     void squeeze() noexcept;
     std::size_t take_block(list& from, std::array<slot_index, link_place>& entries) noexcept;
     template <class Function>

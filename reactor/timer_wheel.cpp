@@ -11,9 +11,7 @@ namespace pollux::inline POLLUX_ABI::detail {
 timer_wheel::timer_wheel(slot_table& slots, timer_clock of, std::int64_t now) noexcept
     : slots_(slots),
       lists_(slots, of),
-      tick_(tick_of(now)) {
-    earliest_.fill(never);
-}
+      tick_(tick_of(now)) {}
 
 [[gnu::noinline]] void timer_wheel::grow() {
     if (lists_.room() == room_) { // unless the next line has failed before
@@ -43,7 +41,7 @@ std::int64_t timer_wheel::find_next_deadline() const noexcept {
     if (!lists_.empty(due)) {
         return std::numeric_limits<std::int64_t>::min();
     }
-    return earliest_[static_cast<std::size_t>(first_occupied())];
+    return lists_.earliest(static_cast<std::size_t>(first_occupied()));
 }
 
 void timer_wheel::sort(std::size_t from) noexcept {
@@ -70,7 +68,7 @@ void timer_wheel::collect(std::int64_t now, std::uint32_t first_armed, std::uint
         const auto shift = number / digits * digit_bits;
         const auto above = (tick_ >> shift) >> digit_bits << digit_bits; // the digits higher than this level's
         const auto start = (above | number % digits) << shift;
-        if (start > target || (start == target && shift == 0 && earliest_[number] > now)) {
+        if (start > target || (start == target && shift == 0 && lists_.earliest(number) > now)) {
             break;
         }
         tick_ = start;

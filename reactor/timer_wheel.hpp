@@ -84,7 +84,7 @@ public:
     /// when there is none.
     [[nodiscard]] std::int64_t next_deadline() noexcept {
         settle();
-        return count_ == 0 ? never : find_next_deadline();
+        return count_ == 0 ? timer_lists::never : find_next_deadline();
     }
 
     [[nodiscard]] std::size_t size() noexcept {
@@ -105,8 +105,6 @@ private:
     static constexpr unsigned digit_bits = 5;
     static constexpr unsigned digits = 1U << digit_bits;
     static constexpr std::uint64_t span = std::uint64_t{1} << (levels * digit_bits); // ticks; 4.5 years
-
-    static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
     using list_number = timer_lists::list_number; // level * digits + digit, and after these:
     static constexpr list_number due = std::size_t{levels} * digits;
@@ -145,26 +143,26 @@ private:
     void emptied(list_number number) noexcept {
         if (number != due) {
             occupied(number) &= ~bit(number);
-            earliest_[number] = never;
         }
     }
     void put(slot& head, slot_index index) noexcept {
         const auto number = list_of(head.as.timer.deadline);
-        if (lists_.sparse(number)) [[unlikely]] {
-            settle(); // those that are left may be cancelled ones
+        if (lists_.full(number)) [[unlikely]] {
+            if (lists_.sparse(number)) {
+                settle(); // those that are left may be cancelled ones
+            }
+            lists_.open(number, head);
         }
         head.list = static_cast<std::uint8_t>(number);
         head.due = false;
         occupied(number) |= bit(number);
-        earliest_[number] = std::min(earliest_[number], head.as.timer.deadline);
-        lists_.append(number, head, index);
+        lists_.push(number, head, index);
     }
     void sort(std::size_t from) noexcept;
     void grow();
 
     slot_table& slots_;
-    std::array<std::uint32_t, levels> occupied_{};                      // bits, by digit
-    std::array<std::int64_t, std::size_t{levels} * digits> earliest_{}; // not later than any deadline in the list
+    std::array<std::uint32_t, levels> occupied_{}; // bits, by digit
     timer_lists lists_;
     std::vector<slot_index> collected_; // while collect() runs; there is room for all timers
     std::uint64_t tick_ = 0;            // everything before it has been collected
