@@ -39,7 +39,7 @@ public:
 
 private:
     struct one {
-        one(slot_table& slots, timer_clock of) : wheel(slots, clock_alarm::now(of)), alarm(of) {}
+        one(slot_table& slots, timer_clock of) : wheel(slots, of, clock_alarm::now(of)), alarm(of) {}
         timer_wheel wheel;
         clock_alarm alarm;
         slot_index watched = no_slot;

@@ -50,7 +50,7 @@ core::core(const reactor_options& options)
       children(*this, options.children),
       files(*this),
       other_clocks(*this),
-      wheel_(slots, driver->now().time_since_epoch().count()),
+      wheel_(slots, timer_clock::steady, driver->now().time_since_epoch().count()),
       pool_(options.pool),
       budget_(options.handler_budget) {
     alarm_ = watch_internal(box->alarm.fd(), [](core& owner, slot&, readiness) {
@@ -222,9 +222,13 @@ slot& core::add_timer(timer_clock of, std::int64_t deadline, clock::duration sla
     check_open();
     if (of != timer_clock::steady) [[unlikely]] {
         other_clocks.prepare(of);
+        other_clocks.wheel_of(of).reserve();
+    } else {
+        wheel_.reserve();
     }
     slot& head = slots.allocate(slot_kind::timer, where);
-    head.callable().fill_from(handler);
+    head.as.timer.position = timer_lists::nowhere;
+    head.callable().fill_from(handler); // a callable may arm others as it is moved
     const auto index = slot_table::index_of(head);
     attend();
     if (of == timer_clock::steady && slack <= clock::duration::zero()) [[likely]] {

@@ -114,6 +114,7 @@ public:
     /// One whose callable is yet to be made, and will own nothing. Counts its registration.
     [[nodiscard]] started start_timer(std::int64_t deadline, source_location where) {
         check_open();
+        wheel_.reserve();
         const auto [head, index] = slots.allocate_bare(slot_kind::timer, true, where);
         wheel_.insert(head, index, deadline, ++sequence_); // which is quick
         attend();

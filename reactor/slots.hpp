@@ -77,9 +77,8 @@ struct slot { // NOLINT(cppcoreguidelines-pro-type-member-init): one member of e
         std::uint8_t ready; // what to call: a number in core's list of ready_functions
     };
     struct timer_part {
-        std::int64_t deadline; // nanoseconds of its clock
-        slot_index previous;
-        slot_index next;
+        std::int64_t deadline;  // nanoseconds of its clock
+        std::uint32_t position; // in the wheel's timer_lists
     };
     struct signal_part {
         int number;
@@ -107,7 +106,7 @@ struct slot { // NOLINT(cppcoreguidelines-pro-type-member-init): one member of e
     unsigned char unused : 3 = 0;
     union {
         interest wanted = interest::none; // watch, socket: what its owner waits for
-        std::uint8_t list;                // timer: of the wheel, where it is linked unless it is due
+        std::uint8_t list;                // timer: the wheel's, where it is unless it is due
     };
     union {
         interest armed = interest::none; // watch, socket: what the multiplexer was told

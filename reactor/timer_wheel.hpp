@@ -4,55 +4,60 @@
 // Timers in a hierarchical wheel: 8 levels of 32 lists, a base tick of 2^17 ns (131 µs), exact deadlines kept in the timers.
 //
 // A timer's level is the highest digit (base 32) in which its tick differs from the current one. So whatever is on a lower level is due
-// before anything on a higher one, and all timers of a list are linked anew at the moment the current tick enters the list's
-// range. A deadline that moves away is only written down: the timer stays in its list, which comes first, and is linked
-// anew then. What is due is put in order by deadline and by when it was armed.
+// before anything on a higher one, and all timers of a list are put into other lists at the moment the current tick enters the list's
+// range. A deadline that moves away is only written down: the timer stays in its list, which comes first, and is put elsewhere
+// then. What is due is put in order by deadline and by when it was armed.
 // Internal.
 #pragma once
 
 #include "reactor/slots.hpp"
+#include "reactor/timer_lists.hpp"
 
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <utility>
+#include <vector>
 
 namespace pollux::inline POLLUX_ABI::detail {
 
 class timer_wheel {
 public:
     /// `now` only spares the first collect() the way from 0.
-    timer_wheel(slot_table& slots, std::int64_t now) noexcept;
+    timer_wheel(slot_table& slots, timer_clock of, std::int64_t now) noexcept;
 
-    /// Links a timer. `sequence` counts armings; equal deadlines come due in its order, if there are fewer than
-    /// 2^31 between them. O(1).
+    /// Makes room for one more; nothing else allocates. O(1), amortised. Errors: bad_alloc.
+    void reserve() {
+        if (count_ >= room_) [[unlikely]] {
+            grow();
+        }
+    }
+    /// Puts in a timer, for which there must be room: reserve() was called, or it was just removed. `sequence` counts armings;
+    /// equal deadlines come due in its order, if there are fewer than 2^31 between them. O(1).
     void insert(slot& head, slot_index index, std::int64_t deadline, std::uint32_t sequence) noexcept {
         head.as.timer.deadline = deadline;
         head.sequence = sequence;
-        link(head, index);
+        put(head, index);
         ++count_;
     }
-    /// Unlinks it, wherever it is. O(1).
+    /// Takes it out, wherever it is. O(1).
     void remove(slot& head) noexcept {
         --count_;
-        const auto& gone = head.as.timer;
-        if (gone.previous != no_slot && gone.next != no_slot) [[likely]] { // in whatever list
-            timer(gone.previous).next = gone.next;
-            timer(gone.next).previous = gone.previous;
-        } else {
-            remove_outer(head);
+        const auto number = head.due ? due : head.list;
+        if (lists_.remove(number, head)) [[unlikely]] {
+            emptied(number);
         }
     }
-    /// Retires, unlinks and frees a timer, if it still has that generation; a few calls later, when its memory has come. Its callable
-    /// must own nothing. O(1).
+    /// Retires, takes out and frees a timer, if it still has that generation; some calls later, when its memory has come. Its
+    /// callable must own nothing. O(1), amortised.
     void cancel(slot& head, std::uint32_t generation) noexcept {
         __builtin_prefetch(&head, 1);
-        cancelled_count_ += cancelled_count_ < cancelled_.size() ? 1 : 0;
-        auto& place = cancelled_[++last_cancelled_ % cancelled_.size()];
-        const auto before = std::exchange(place, {&head, generation});
-        finish(before);
+        cancelled_[cancelled_end_++ % cancelled_.size()] = {&head, generation};
+        if (cancelled_end_ - cancelled_begin_ == cancelled_.size()) [[unlikely]] {
+            finish(cancelled_.size() / 2);
+        }
     }
     /// The same as remove() and insert(). O(1).
     void move(slot& head, slot_index index, std::int64_t deadline, std::uint32_t sequence) noexcept {
@@ -72,14 +77,14 @@ public:
     /// The next due timer, or no_slot.
     [[nodiscard]] slot_index first_due() noexcept {
         settle();
-        return due_.head;
+        return lists_.first(due);
     }
 
     /// Not later than the earliest deadline; may be earlier after a cancel or a move. INT64_MIN when some are due, INT64_MAX
     /// when there is none.
     [[nodiscard]] std::int64_t next_deadline() noexcept {
         settle();
-        return count_ == 0 ? std::numeric_limits<std::int64_t>::max() : find_next_deadline();
+        return count_ == 0 ? timer_lists::never : find_next_deadline();
     }
 
     [[nodiscard]] std::size_t size() noexcept {
@@ -90,8 +95,8 @@ public:
 
     /// Ends what was cancelled.
     void settle() noexcept {
-        if (cancelled_count_ != 0) [[unlikely]] {
-            finish_all();
+        if (cancelled_begin_ != cancelled_end_) [[unlikely]] {
+            finish(cancelled_end_ - cancelled_begin_);
         }
     }
 
@@ -101,27 +106,24 @@ private:
     static constexpr unsigned digits = 1U << digit_bits;
     static constexpr std::uint64_t span = std::uint64_t{1} << (levels * digit_bits); // ticks; 4.5 years
 
-    struct list {
-        slot_index head = no_slot;
-        slot_index tail = no_slot;
-        std::int64_t earliest = 0; // while not empty: a lower bound of the deadlines
-    };
-    using list_number = std::uint8_t; // level * digits + digit
+    using list_number = timer_lists::list_number; // level * digits + digit, and after these:
+    static constexpr list_number due = std::size_t{levels} * digits;
+    static constexpr list_number kept = due + 1; // while collect() runs
+    static_assert(kept < timer_lists::count);
 
     struct cancelled {
-        slot* head = nullptr;
-        std::uint32_t generation = 0;
+        slot* head;
+        std::uint32_t generation;
     };
 
     void finish(const cancelled& which) noexcept {
-        if (which.head != nullptr && which.head->generation == which.generation) {
+        if (which.head->generation == which.generation) {
             slot_table::retire(*which.head);
             remove(*which.head);
             slots_.free(*which.head);
         }
     }
-    void finish_all() noexcept;
-    [[nodiscard]] slot::timer_part& timer(slot_index index) noexcept { return slots_.head(index).as.timer; }
+    void finish(std::size_t count) noexcept;
     [[nodiscard]] static std::uint64_t tick_of(std::int64_t time) noexcept {
         constexpr int tick_bits = 17;
         return static_cast<std::uint64_t>(std::max<std::int64_t>(time, 0)) >> tick_bits;
@@ -132,49 +134,45 @@ private:
             tick = tick_ | (span - 1); // what is beyond the highest level waits at its end
         }
         const auto level = (static_cast<std::uint64_t>(std::bit_width((tick ^ tick_) | 1)) - 1) / digit_bits;
-        return static_cast<list_number>(level * digits + (tick >> (level * digit_bits)) % digits);
+        return level * digits + (tick >> (level * digit_bits)) % digits;
     }
     [[nodiscard]] std::uint32_t& occupied(list_number number) noexcept { return occupied_[number / digits]; }
     [[nodiscard]] static std::uint32_t bit(list_number number) noexcept { return 1U << number % digits; }
     [[nodiscard]] int first_occupied() const noexcept;
     [[nodiscard]] std::int64_t find_next_deadline() const noexcept;
-    [[nodiscard]] list take(list_number number) noexcept;
-    void append(list& to, slot::timer_part& added, slot_index index) noexcept {
-        added.previous = to.tail;
-        added.next = no_slot;
-        if (to.tail == no_slot) {
-            to.head = index;
-            to.earliest = added.deadline;
-        } else {
-            timer(to.tail).next = index;
-            to.earliest = std::min(to.earliest, added.deadline);
+    void emptied(list_number number) noexcept {
+        if (number != due) {
+            occupied(number) &= ~bit(number);
         }
-        to.tail = index;
     }
-    void unlink(list& from, const slot::timer_part& gone) noexcept;
-    void remove_outer(const slot& head) noexcept;
-    void link(slot& head, slot_index index) noexcept {
+    void put(slot& head, slot_index index) noexcept {
         const auto number = list_of(head.as.timer.deadline);
-        head.list = number;
+        if (lists_.full(number)) [[unlikely]] {
+            if (lists_.sparse(number)) {
+                settle(); // those that are left may be cancelled ones
+            }
+            lists_.open(number, head);
+        }
+        head.list = static_cast<std::uint8_t>(number);
         head.due = false;
         occupied(number) |= bit(number);
-        append(lists_[number], head.as.timer, index);
+        lists_.push(number, head, index);
     }
-    [[nodiscard]] bool before(slot_index a, slot_index b) noexcept;
-    void sort(list& unsorted) noexcept;
-    template <class Function>
-    void for_each(const list& all, Function function) noexcept;
+    void sort(std::size_t from) noexcept;
+    void grow();
 
     slot_table& slots_;
     std::array<std::uint32_t, levels> occupied_{}; // bits, by digit
-    std::array<list, std::size_t{levels} * digits> lists_{};
-    list due_;
-    std::uint64_t tick_ = 0; // everything before it has been collected
-    std::size_t count_ = 0;  // of those that are linked
-    // Random memory takes as long to come as some ten calls.
-    std::array<cancelled, 16> cancelled_{};
-    std::size_t last_cancelled_ = 0;
-    std::size_t cancelled_count_ = 0;
+    timer_lists lists_;
+    std::vector<slot_index> collected_; // while collect() runs; there is room for all timers
+    std::uint64_t tick_ = 0;            // everything before it has been collected
+    std::size_t count_ = 0;             // of those in lists
+    std::size_t room_ = 0;
+    // Taken out by halves, the older one when the younger is full: a few of them, one by one between the calls, would fill the
+    // processor's window, and it would not see the next call, whose memory it could ask for.
+    std::array<cancelled, 32> cancelled_{};
+    std::size_t cancelled_begin_ = 0;
+    std::size_t cancelled_end_ = 0;
 };
 
 } // namespace pollux::inline POLLUX_ABI::detail

@@ -2,9 +2,15 @@
 // Copyright (c) 2026 The pollux authors
 //
 // The timer wheel against a model that is a sorted set.
+#include "support/allocations.hpp"
 #include "support/timer_script.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <new>
+#include <random>
+#include <vector>
 
 using namespace std::chrono_literals;
 using pollux::clock;
@@ -63,4 +69,117 @@ TEST_CASE("a cancelled deadline costs at most one early turn, and never a spin",
         CHECK(turns <= 2);
     }
     CHECK(loop.next_deadline() <= far.deadline());
+}
+
+TEST_CASE("a crowd that takes several turns: what is left is cancelled, moved and joined by others, in order",
+          "[reactor][wheel][E11]") {
+    EACH_MECHANISM(kind);
+    test::manual_time time;
+    pollux::reactor loop({kind, &time, pollux::signal_source::automatic});
+    std::mt19937 random(7);
+    constexpr std::size_t size = 1000;
+    enum class state : std::uint8_t { waits, ended, far, again, fired };
+    std::vector<pollux::timer_registration> timers(size);
+    std::vector<state> states(size);
+    std::vector<std::size_t> order;
+    std::vector<pollux::timer_registration> joined;
+    int joined_fired = 0;
+    int wrong = 0;
+    const auto far = time.now() + 1000h;
+    const auto deadline = time.now() + 1s;
+    for (std::size_t i = 0; i < size; ++i) {
+        timers[i] = loop.at(deadline, [&, i] {
+            time.advance(100us); // so that some 24 of them are a turn's worth
+            wrong += states[i] != state::waits && states[i] != state::again ? 1 : 0;
+            if (states[i] == state::waits) {
+                order.push_back(i);
+            }
+            states[i] = state::fired;
+            const auto other = random() % size;
+            if (states[other] != state::waits) {
+                return;
+            }
+            switch (random() % 4) {
+            case 0:
+                timers[other].reset();
+                states[other] = state::ended;
+                break;
+            case 1:
+                timers[other].rearm_at(far);
+                states[other] = state::far;
+                break;
+            case 2:
+                timers[other].rearm_at(time.now()); // behind those that are due already
+                states[other] = state::again;
+                break;
+            default:
+                joined.push_back(loop.at(deadline, [&] { ++joined_fired; }));
+            }
+        });
+    }
+    time.set(deadline);
+    int turns = 0;
+    while (loop.next_deadline() < far && turns < 1000) {
+        static_cast<void>(loop.step());
+        ++turns;
+    }
+    CHECK(turns > 10);
+    CHECK(turns < 1000);
+    CHECK(wrong == 0);
+    CHECK(std::is_sorted(order.begin(), order.end()));
+    CHECK(static_cast<std::size_t>(joined_fired) == joined.size());
+    CHECK_FALSE(joined.empty());
+    CHECK(std::count(states.begin(), states.end(), state::waits) == 0);
+    CHECK(std::count(states.begin(), states.end(), state::again) == 0);
+    for (std::size_t i = 0; i < size; ++i) {
+        CHECK(timers[i].active() == (states[i] == state::far));
+    }
+}
+
+TEST_CASE("moving, ending and firing timers allocates nothing; arming may fail, and then nothing has happened",
+          "[reactor][wheel]") {
+    EACH_MECHANISM(kind);
+    test::manual_time time;
+    pollux::reactor loop({kind, &time, pollux::signal_source::automatic});
+    static_cast<void>(loop.step());
+    const std::size_t size = test::slow_build() ? 2000 : 20'000;
+    std::mt19937_64 random(3);
+    std::vector<pollux::timer_registration> timers;
+    timers.reserve(size);
+    std::size_t fired = 0;
+    const auto some_time = [&] { return time.now() + clock::duration(random() % (std::uint64_t{1} << random() % 50)); };
+    std::size_t refused = 0;
+    while (timers.size() < size) {
+        {
+            const test::failing_allocation none(1);
+            try {
+                timers.push_back(loop.at(some_time(), [&fired] { ++fired; }));
+                continue;
+            } catch (const std::bad_alloc&) {
+                ++refused;
+            }
+        }
+        timers.push_back(loop.at(some_time(), [&fired] { ++fired; }));
+    }
+    if (!test::slow_build()) {
+        CHECK(refused > 10);
+    }
+
+    const auto before = test::allocations();
+    for (std::size_t i = 0; i < 20 * size; ++i) {
+        timers[random() % size].rearm_at(some_time());
+    }
+    std::size_t ended = 0;
+    for (std::size_t i = 0; i < size; i += 2) {
+        timers[i].reset();
+        ++ended;
+    }
+    for (int bits = 10; bits < 52; ++bits) {
+        time.advance(clock::duration(std::int64_t{1} << bits));
+        do {
+            static_cast<void>(loop.step());
+        } while (loop.next_deadline() <= time.now());
+    }
+    CHECK(test::allocations() == before);
+    CHECK(fired + ended == size);
 }
