@@ -119,7 +119,7 @@ void core::end(slot& head) noexcept {
         work_ -= head.clock != 0 ? 1 : 0;
         wheel_of(head).remove(head);
         if (head.trivial) { // and not looking at its callable spares a look at memory
-            slots.free(head);
+            slots.free(head, slot_table::index_of(head));
         } else {
             head.kind = slot_kind::ended;
             if (&head != in_place_) {
@@ -240,6 +240,24 @@ slot& core::add_timer(timer_clock of, std::int64_t deadline, clock::duration sla
         arm(head, index, deadline);
     }
     return head;
+}
+
+[[gnu::noinline]] void core::end_registration(std::uint64_t token, bool later) noexcept {
+    if (later) {
+        wheel_.settle_older();
+    }
+    if (!later || !wheel_.cancel(slots.head(slot_table::index_of(token)), token)) {
+        end_token(token);
+    }
+    release();
+}
+
+[[gnu::noinline]] started core::prepare_timer(std::int64_t deadline, source_location where) {
+    check_open();
+    slots.prepare(where);
+    const auto list = wheel_.list_of(deadline);
+    wheel_.prepare(list);
+    return start_prepared(list, deadline);
 }
 
 void core::arm(slot& head, slot_index index, std::int64_t deadline) noexcept {

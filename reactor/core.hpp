@@ -113,16 +113,23 @@ public:
 
     /// One whose callable is yet to be made, and will own nothing. Counts its registration.
     [[nodiscard]] started start_timer(std::int64_t deadline, source_location where) {
-        check_open();
-        wheel_.reserve();
-        const auto [head, index] = slots.allocate_bare(slot_kind::timer, true, where);
-        wheel_.insert(head, index, deadline, ++sequence_); // which is quick
-        attend();
-        retain();
-        return {&head, slot_table::token(head, index) | started::ends_later};
+        const auto list = wheel_.list_of(deadline);
+        // All that may be slow or fail, in one look: a call in its midst would slow down the rest.
+        if (closing_ || is_parents() || !wheel_.prepared(list) || !slots.prepared(where)) [[unlikely]] {
+            return prepare_timer(deadline, where);
+        }
+        return start_prepared(list, deadline);
     }
-    /// Ends such a timer, if that token still names one.
-    void end_later(slot& head, std::uint64_t token) noexcept { wheel_.cancel(head, static_cast<std::uint32_t>(token)); }
+    /// Ends such a timer, if that token still names one, and its registration. False: only end_registration() can.
+    [[nodiscard]] bool end_later(std::uint64_t token) noexcept {
+        if (references_ == 1 || !wheel_.cancel(slots.head(slot_table::index_of(token)), token)) [[unlikely]] {
+            return false;
+        }
+        --references_;
+        return true;
+    }
+    /// Ends whatever the token names, and its registration.
+    void end_registration(std::uint64_t token, bool later) noexcept;
     /// A plain timer, `delay` from now.
     [[nodiscard]] timer_registration after(clock::duration delay, callback<void()> handler, source_location where) {
         const auto deadline = saturated_add(driver->now(), delay).time_since_epoch().count();
@@ -146,11 +153,11 @@ public:
     }
     template <class Registration>
     [[nodiscard]] Registration make_registration(slot_index index) noexcept {
-        return Registration(slots.head(index), slots.token(index));
+        return Registration(*this, slots.token(index));
     }
     template <class Registration>
     [[nodiscard]] Registration make_registration(slot& head) noexcept {
-        return Registration(head, slot_table::token(head));
+        return Registration(*this, slot_table::token(head));
     }
 
     // Running.
@@ -211,7 +218,7 @@ public:
 
     std::byte* read_buffer = nullptr; // the driver's: what reads lend
     chunk_pool chunks;                // outlives the slots, which give back to it
-    slot_table slots{*this};
+    slot_table slots;
     std::shared_ptr<mailbox> box = std::make_shared<mailbox>();
     std::unique_ptr<detail::driver> driver;
     signal_fanout signals;
@@ -274,9 +281,17 @@ private:
             place_ = place();
             running_slot_ = nullptr;
         }
-        slots.free(head);
+        slots.free(head, slot_table::index_of(head));
     }
     void arm(slot& head, slot_index index, std::int64_t deadline) noexcept;
+    [[nodiscard]] started prepare_timer(std::int64_t deadline, source_location where);
+    [[nodiscard]] started start_prepared(timer_wheel::list_number list, std::int64_t deadline) noexcept {
+        const auto [head, index] = slots.allocate_prepared(slot_kind::timer, true);
+        wheel_.insert_prepared(list, head, index, deadline, ++sequence_);
+        attend();
+        retain();
+        return {&head, slot_table::token(head, index) | started::ends_later};
+    }
     [[nodiscard]] bool left_over() noexcept;
     [[nodiscard]] bool has_work() noexcept;
     /// Registrations that are not internal.
@@ -368,3 +383,13 @@ private:
 };
 
 } // namespace pollux::inline POLLUX_ABI::detail
+
+namespace pollux::inline POLLUX_ABI {
+
+inline detail::slot& registration::held() const noexcept {
+    return owner_->slots.head(detail::slot_table::index_of(token()));
+}
+
+} // namespace pollux::inline POLLUX_ABI
+
+namespace pollux::inline POLLUX_ABI::detail {} // namespace pollux::inline POLLUX_ABI::detail

@@ -22,9 +22,10 @@ public:
     static constexpr std::size_t most = std::size_t{1} << 20;
 
     /// 0 is no place. Errors: bad_alloc.
-    [[nodiscard]] place_number number(source_location where) {
-        return same(where, last_place_) ? last_ : look_up(where);
-    }
+    [[nodiscard]] place_number number(source_location where) { return is_last(where) ? last_ : look_up(where); }
+    /// Whether that was the one last asked for, and its number.
+    [[nodiscard]] bool is_last(source_location where) const noexcept { return same(where, last_place_); }
+    [[nodiscard]] place_number last() const noexcept { return last_; }
     [[nodiscard]] source_location at(place_number number) const noexcept {
         return number == 0 ? source_location() : places_[number - 1];
     }

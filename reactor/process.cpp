@@ -189,7 +189,7 @@ process::process(reactor& owner, const process_options& what, exit_handler on_ex
         reap_now(pid_);
         throw;
     }
-    child_in(*held()).answers = child_owner::process;
+    child_in(held()).answers = child_owner::process;
     input_ = std::move(ends.ours[STDIN_FILENO]);
     output_ = std::move(ends.ours[STDOUT_FILENO]);
     errors_ = std::move(ends.ours[STDERR_FILENO]);
@@ -218,19 +218,19 @@ void process::reset() noexcept {
         registration::reset();
         return;
     }
-    auto& of = child_in(*held());
+    auto& of = child_in(held());
     if (sys::getpid() == of.parent) { // and not in a forked copy
-        static_cast<void>(sys::signal_child(of.pid, held()->fd, SIGKILL));
+        static_cast<void>(sys::signal_child(of.pid, held().fd, SIGKILL));
     }
     of.answers = child_owner::detached;
     of.deadline.reset();
-    const callback_base dying(std::move(held()->callable())); // last of all: it may own this very object
+    const callback_base dying(std::move(held().callable())); // last of all: it may own this very object
     registration::detach();
 }
 
 void process::detach() noexcept {
     if (active()) {
-        child_in(*held()).answers = child_owner::detached;
+        child_in(held()).answers = child_owner::detached;
     }
     registration::detach();
 }
@@ -239,8 +239,8 @@ void process::kill(int signal) {
     if (!active()) {
         throw_errno(ESRCH, "kill of a process that has ended");
     }
-    child_in(*held()).owner.expect_own("process::kill()");
-    if (sys::signal_child(pid_, held()->fd, signal) != 0) {
+    child_in(held()).owner.expect_own("process::kill()");
+    if (sys::signal_child(pid_, held().fd, signal) != 0) {
         throw_errno("kill(" + std::to_string(pid_) + ", " + std::to_string(signal) + ")");
     }
 }
@@ -249,7 +249,7 @@ bool process::terminate_after(clock::duration grace, exit_handler then, source_l
     if (!active()) {
         return false;
     }
-    auto& of = child_in(*held());
+    auto& of = child_in(held());
     auto& owner = of.owner;
     of.deadline = owner.after(
         grace,
@@ -262,7 +262,7 @@ bool process::terminate_after(clock::duration grace, exit_handler then, source_l
         where);
     kill(SIGTERM);
     if (then) {
-        std::swap(static_cast<callback_base&>(then), held()->callable()); // the old one, and all it owns, ends last
+        std::swap(static_cast<callback_base&>(then), held().callable()); // the old one, and all it owns, ends last
     }
     return true;
 }

@@ -20,6 +20,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace pollux::inline POLLUX_ABI::detail {
@@ -133,7 +134,7 @@ public:
     static constexpr unsigned index_bits = 29;
     static constexpr unsigned generation_bits = 32;
 
-    explicit slot_table(core& owner) noexcept : owner_(owner) {}
+    slot_table() = default;
     slot_table(const slot_table&) = delete;
     slot_table& operator=(const slot_table&) = delete;
     ~slot_table() = default; // whoever has used the slots has destroyed their callables
@@ -142,10 +143,8 @@ public:
         return *reinterpret_cast<slot*>(chunks_[index / indices_per_chunk] + index % indices_per_chunk * sizeof(slot));
     }
 
-    /// The core whose table holds that slot.
-    [[nodiscard]] static core& owner_of(const slot* of) noexcept { return *chunk_of(of)->owner; }
     [[nodiscard]] static slot_index index_of(const slot& of) noexcept {
-        return chunk_of(&of)->first + static_cast<slot_index>(number_of(of));
+        return header_of(&of)->first + static_cast<slot_index>(number_of(of));
     }
     [[nodiscard]] static callback_base& callable_of(const slot& of) noexcept {
         return *static_cast<callback_base*>(slot_layout::callable_of(&of));
@@ -177,26 +176,22 @@ public:
         slot& head;
         slot_index index;
     };
-    /// A free slot, with a generation that no living token has, whose callable is yet to be made; among those of a chunk the one
-    /// with the lowest address, so that many made in a row lie in a row whatever was freed before. Errors: bad_alloc;
+    /// A free slot, with a generation that no living token has, whose callable is yet to be made. Of 64 neighbours the one with
+    /// the lowest address, so that many made in a row lie in a row whatever was freed before. Errors: bad_alloc;
     /// length_error beyond 335 million slots.
     [[nodiscard]] allocated allocate_bare(slot_kind kind, bool trivial, source_location where) {
-        const auto place = places_.number(where);
-        if (open_ == nullptr) [[unlikely]] {
-            add_chunk();
+        if (!prepared(where)) [[unlikely]] {
+            prepare(where);
         }
-        chunk& from = *open_;
-        const auto word = static_cast<std::size_t>(std::countr_zero(from.free_words));
-        auto& bits = from.free[word];
-        const auto number = word * 64 + static_cast<std::size_t>(std::countr_zero(bits));
-        bits &= bits - 1;
-        if (bits == 0) [[unlikely]] {
-            from.free_words &= from.free_words - 1;
-            if (from.free_words == 0) {
-                open_ = from.next_open;
-            }
-        }
-        slot& made = *(reinterpret_cast<slot*>(start_of(&from)) + number);
+        return allocate_prepared(kind, trivial);
+    }
+    /// The same in two steps, of which the second cannot fail.
+    [[nodiscard]] bool prepared(source_location where) const noexcept { return free_ != 0 && places_.is_last(where); }
+    void prepare(source_location where);
+    [[nodiscard]] allocated allocate_prepared(slot_kind kind, bool trivial) noexcept {
+        const auto number = static_cast<unsigned>(__builtin_ctzll(free_));
+        free_ &= free_ - 1;
+        slot& made = free_start_[number];
         // Many are made in a row; the processor's own prefetching ends with each page.
         __builtin_prefetch(&made + 16, 1);
         __builtin_prefetch(&callable_of(made) + 16, 1);
@@ -212,8 +207,8 @@ public:
         made.unused = 0;
         made.wanted = interest::none;
         made.armed = interest::none;
-        made.place = place;
-        return {made, from.first + static_cast<slot_index>(number)};
+        made.place = places_.last();
+        return {made, free_first_ + number};
     }
     /// The same with an empty callable.
     [[nodiscard]] slot& allocate(slot_kind kind, source_location where) {
@@ -227,19 +222,23 @@ public:
 
     /// Takes back a retired slot, whose callable is empty. One whose generations are used up is left aside for ever:
     /// a token is never given out twice.
-    void free(slot& freed) noexcept {
+    void free(slot& freed, slot_index index) noexcept {
         freed.kind = slot_kind::free;
         if (freed.generation == 0) [[unlikely]] {
             return;
         }
-        chunk& of = *chunk_of(&freed);
-        const auto number = number_of(freed);
-        if (of.free_words == 0) [[unlikely]] {
-            of.next_open = open_;
-            open_ = &of;
+        const auto bit = std::uint64_t{1} << index % 64;
+        if ((index ^ free_first_) < 64) {
+            free_ |= bit;
+            return;
         }
-        of.free_words |= std::uint64_t{1} << number / 64;
-        of.free[number / 64] |= std::uint64_t{1} << number % 64;
+        vacancy& of = vacancies_[index / indices_per_chunk];
+        if (of.words == 0) [[unlikely]] {
+            of.next_open = std::exchange(open_, index / indices_per_chunk);
+        }
+        const auto word = index % indices_per_chunk / 64;
+        of.words |= std::uint64_t{1} << word;
+        of.free[word] |= bit;
     }
 
     /// Where the slot was asked for.
@@ -256,7 +255,7 @@ public:
     }
 
 private:
-    // Also the alignment: a slot's address leads to its chunk, and so to its core. The slots come first, then their callables, and
+    // Also the alignment: a slot's address leads to its chunk, and so to its index. The slots come first, then their callables, and
     // in what is left a header.
     static constexpr std::size_t chunk_size = slot_layout::chunk_size;
     static constexpr std::size_t slots_per_chunk = slot_layout::slots_per_chunk;
@@ -264,14 +263,18 @@ private:
     // A power of two, so that no multiplication lies between a token and its slot.
     static constexpr slot_index indices_per_chunk = 1024;
 
-    struct chunk {
-        core* owner = nullptr;
-        slot_index first = 0;
-        chunk* next_open = nullptr;                             // while it has free slots
-        std::uint64_t free_words = 0;                           // bits: which of the next have any
-        std::array<std::uint64_t, slots_per_chunk / 64> free{}; // bits
+    struct header {
+        slot_index first;
+    };
+    // The free slots of a chunk, but for those in `free_`. All of them lie together, and not in the chunks, whose memory nobody else looks at then.
+    struct vacancy {
+        vacancy() { free.fill(~std::uint64_t{0}); }
+        std::array<std::uint64_t, slots_per_chunk / 64> free;                 // bits
+        std::uint64_t words = (std::uint64_t{1} << slots_per_chunk / 64) - 1; // bits: which of those have any
+        std::size_t next_open = no_chunk;                                     // while it has some
     };
     static_assert(slots_per_chunk % 64 == 0);
+    static constexpr std::size_t no_chunk = ~std::size_t{0};
     static constexpr std::size_t header_room = chunk_size - slots_per_chunk * (sizeof(slot) + sizeof(callback_base));
     struct give_back {
         void operator()(std::byte* block) const noexcept { ::operator delete (block, std::align_val_t{chunk_size}); }
@@ -287,20 +290,23 @@ private:
     }
     // In each of many neighbours in another place: would all headers lie in one, they would share a few sets of the processor's
     // cache, and each look at one would go to memory.
-    [[nodiscard]] static chunk* chunk_of(const void* in_chunk) noexcept {
+    [[nodiscard]] static header* header_of(const void* in_chunk) noexcept {
         constexpr std::size_t line = 64;
-        constexpr std::size_t places = (header_room - sizeof(chunk)) / line;
+        constexpr std::size_t places = (header_room - sizeof(header)) / line;
         const auto shift = reinterpret_cast<std::uintptr_t>(in_chunk) / chunk_size % std::bit_floor(places) * line;
-        return reinterpret_cast<chunk*>(start_of(in_chunk) + (chunk_size - header_room) + shift);
+        return reinterpret_cast<header*>(start_of(in_chunk) + (chunk_size - header_room) + shift);
     }
     void add_chunk();
 
-    core& owner_;
     std::vector<std::byte*> chunks_;
     std::vector<std::unique_ptr<std::byte, give_back>> blocks_; // of several chunks: each allocation wastes two pages
     std::size_t room_ = 0;                                      // chunks that the last one still has room for,
     std::byte* next_ = nullptr;                                 // and where the next one of them goes
-    chunk* open_ = nullptr;                                     // the first chunk with free slots
+    std::vector<vacancy> vacancies_;                            // by chunk
+    std::size_t open_ = no_chunk;                               // the first chunk with free slots
+    std::uint64_t free_ = 0;                                    // bits: of 64 neighbours, those to be given out next,
+    slot_index free_first_ = no_slot;                           // the first one's index
+    slot* free_start_ = nullptr;                                // and where it is
     place_table places_;
 };
 

@@ -53,8 +53,7 @@ std::size_t timer_lists::take_block(list& from, std::array<slot_index, link_plac
     return size;
 }
 
-[[gnu::noinline]] void timer_lists::open(list_number number, slot& head) noexcept {
-    head.as.timer.position = nowhere; // a squeeze may look
+[[gnu::noinline]] void timer_lists::open(list_number number) noexcept {
     if (free_ == no_block) {
         if (pool_.size() < pool_.capacity()) {
             free_ = static_cast<position>(pool_.size());

@@ -42,26 +42,25 @@ public:
     void grow();
 
     [[nodiscard]] bool empty(list_number number) const noexcept { return lists_[number].size == 0; }
-    /// Whether removing the few that are left would give back much.
-    [[nodiscard]] bool sparse(list_number number) const noexcept {
-        return lists_[number].holes / 16 > lists_[number].size;
-    }
     /// Whether the next one there needs open() first.
     [[nodiscard]] bool full(list_number number) const noexcept { return lists_[number].end % block_size == link_place; }
-    /// Opens a block for a timer that is in no list. O(1): a squeeze counts for the removals that have made it necessary.
-    void open(list_number number, slot& head) noexcept;
+    /// Opens a block. O(1): a squeeze counts for the removals that have made it necessary.
+    void open(list_number number) noexcept;
     /// Puts it at the end of a list that is not full. O(1).
     void push(list_number number, slot& head, slot_index index) noexcept {
         list& to = lists_[number];
-        at(to.end) = index;
-        head.as.timer.position = to.end++;
+        const auto end = to.end;
+        to.end = end + 1;
         ++to.size;
+        at(end) = index;
+        head.as.timer.position = end;
         to.earliest = std::min(to.earliest, head.as.timer.deadline);
     }
     /// The same, whether it is full or not.
     void append(list_number number, slot& head, slot_index index) noexcept {
         if (full(number)) [[unlikely]] {
-            open(number, head);
+            head.as.timer.position = nowhere; // a squeeze may look
+            open(number);
         }
         push(number, head, index);
     }
@@ -90,7 +89,7 @@ public:
     [[nodiscard]] std::size_t bytes() const noexcept { return pool_.capacity() * sizeof(block); }
 
 private:
-    static constexpr position block_size = 16;
+    static constexpr position block_size = 32;
     static constexpr position link_place = block_size - 1; // where a block names the next one
     static constexpr position none = nowhere;
     static constexpr position no_block = none / block_size;

@@ -2,6 +2,8 @@
 // Copyright (c) 2026 The pollux authors
 #include "reactor/timer_wheel.hpp"
 
+#include "reactor/timer_order.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <limits>
@@ -22,9 +24,12 @@ timer_wheel::timer_wheel(slot_table& slots, timer_clock of, std::int64_t now) no
 }
 
 [[gnu::noinline]] void timer_wheel::finish(std::size_t count) noexcept {
-    for (; count > 0; --count) {
-        finish(cancelled_[cancelled_begin_++ % cancelled_.size()]);
+    for (std::size_t each = 0; each < count; ++each) {
+        finish_one(cancelled_[each]);
     }
+    std::copy(cancelled_.begin() + static_cast<std::ptrdiff_t>(count),
+              cancelled_.begin() + static_cast<std::ptrdiff_t>(cancelled_count_), cancelled_.begin());
+    cancelled_count_ -= count;
 }
 
 // Every occupied list lies at or after the current tick, and a lower level before a higher one. Its number, or -1.
@@ -44,21 +49,6 @@ std::int64_t timer_wheel::find_next_deadline() const noexcept {
     return lists_.earliest(static_cast<std::size_t>(first_occupied()));
 }
 
-void timer_wheel::sort(std::size_t from) noexcept {
-    const auto before = [this](slot_index a, slot_index b) {
-        const slot& first = slots_.head(a);
-        const slot& second = slots_.head(b);
-        if (first.as.timer.deadline != second.as.timer.deadline) {
-            return first.as.timer.deadline < second.as.timer.deadline;
-        }
-        return static_cast<std::int32_t>(first.sequence - second.sequence) < 0;
-    };
-    const auto begin = collected_.begin() + static_cast<std::ptrdiff_t>(from);
-    if (!std::is_sorted(begin, collected_.end(), before)) {
-        std::sort(begin, collected_.end(), before);
-    }
-}
-
 void timer_wheel::collect(std::int64_t now, std::uint32_t first_armed, std::uint32_t count) noexcept {
     settle();
     const auto target = std::max(tick_of(now), tick_);
@@ -73,20 +63,21 @@ void timer_wheel::collect(std::int64_t now, std::uint32_t first_armed, std::uint
         }
         tick_ = start;
         emptied(number);
-        const auto before = collected_.size();
         lists_.drain(number, [&](slot& head, slot_index index) {
-            if (shift > 0) {
-                put(head, index);
-            } else if (head.sequence - first_armed < count || head.as.timer.deadline > now) {
-                lists_.append(kept, head, index); // until the end: no list that is over may get one
-            } else {
+            if (head.as.timer.deadline <= now && head.sequence - first_armed >= count) {
                 collected_.push_back(index);
+            } else if (shift > 0) {
+                put(head, index);
+            } else {
+                lists_.append(kept, head, index); // until the end: no list that is over may get one
             }
         });
-        sort(before);
     }
-    sort(0); // they are in order, unless deadlines have moved away
-    for (const auto index : collected_) {
+    sort_by_deadline(slots_, collected_);
+    for (std::size_t each = 0; each < collected_.size(); ++each) {
+        constexpr std::size_t ahead = 16;
+        __builtin_prefetch(&slots_.head(collected_[std::min(each + ahead, collected_.size() - 1)]), 1);
+        const auto index = collected_[each];
         slot& head = slots_.head(index);
         head.due = true;
         lists_.append(due, head, index);

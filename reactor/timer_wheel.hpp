@@ -28,8 +28,11 @@ public:
     /// `now` only spares the first collect() the way from 0.
     timer_wheel(slot_table& slots, timer_clock of, std::int64_t now) noexcept;
 
+    using list_number = timer_lists::list_number;
+
     /// Makes room for one more; nothing else allocates. O(1), amortised. Errors: bad_alloc.
     void reserve() {
+        settle(); // a list where all are cancelled gives back its memory only before another one comes
         if (count_ >= room_) [[unlikely]] {
             grow();
         }
@@ -39,7 +42,34 @@ public:
     void insert(slot& head, slot_index index, std::int64_t deadline, std::uint32_t sequence) noexcept {
         head.as.timer.deadline = deadline;
         head.sequence = sequence;
+        head.due = false;
         put(head, index);
+        ++count_;
+    }
+    /// The same in two steps, the second one quick. Where it belongs:
+    [[nodiscard]] list_number list_of(std::int64_t deadline) const noexcept {
+        auto tick = std::max(tick_of(deadline), tick_);
+        if ((tick ^ tick_) >= span) [[unlikely]] {
+            tick = tick_ | (span - 1); // what is beyond the highest level waits at its end
+        }
+        const auto level = (static_cast<unsigned>(std::bit_width((tick ^ tick_) | 1)) - 1) / digit_bits;
+        return level * digits + (tick >> (level * digit_bits)) % digits;
+    }
+    [[nodiscard]] bool prepared(list_number number) const noexcept {
+        return count_ < room_ && !lists_.full(number) && settled();
+    }
+    /// Errors: bad_alloc.
+    void prepare(list_number number) {
+        reserve();
+        if (lists_.full(number)) {
+            lists_.open(number);
+        }
+    }
+    void insert_prepared(list_number number, slot& head, slot_index index, std::int64_t deadline,
+                         std::uint32_t sequence) noexcept {
+        head.as.timer.deadline = deadline;
+        head.sequence = sequence;
+        push(number, head, index);
         ++count_;
     }
     /// Takes it out, wherever it is. O(1).
@@ -50,15 +80,17 @@ public:
             emptied(number);
         }
     }
-    /// Retires, takes out and frees a timer, if it still has that generation; some calls later, when its memory has come. Its
-    /// callable must own nothing. O(1), amortised.
-    void cancel(slot& head, std::uint32_t generation) noexcept {
-        __builtin_prefetch(&head, 1);
-        cancelled_[cancelled_end_++ % cancelled_.size()] = {&head, generation};
-        if (cancelled_end_ - cancelled_begin_ == cancelled_.size()) [[unlikely]] {
-            finish(cancelled_.size() / 2);
+    /// Retires, takes out and frees a timer, if the token still names one; some calls later, when its memory has come. Its
+    /// callable must own nothing. False: settle_older() is to be called first. O(1).
+    [[nodiscard]] bool cancel(slot& head, std::uint64_t token) noexcept {
+        if (cancelled_count_ == cancelled_.size()) [[unlikely]] {
+            return false;
         }
+        __builtin_prefetch(&head, 1);
+        cancelled_[cancelled_count_++] = token;
+        return true;
     }
+    void settle_older() noexcept { finish(std::min(cancelled_count_, cancelled_.size() / 2)); }
     /// The same as remove() and insert(). O(1).
     void move(slot& head, slot_index index, std::int64_t deadline, std::uint32_t sequence) noexcept {
         if (deadline >= head.as.timer.deadline && !head.due) [[likely]] {
@@ -95,8 +127,8 @@ public:
 
     /// Ends what was cancelled.
     void settle() noexcept {
-        if (cancelled_begin_ != cancelled_end_) [[unlikely]] {
-            finish(cancelled_end_ - cancelled_begin_);
+        if (!settled()) [[unlikely]] {
+            finish(cancelled_count_);
         }
     }
 
@@ -106,35 +138,25 @@ private:
     static constexpr unsigned digits = 1U << digit_bits;
     static constexpr std::uint64_t span = std::uint64_t{1} << (levels * digit_bits); // ticks; 4.5 years
 
-    using list_number = timer_lists::list_number; // level * digits + digit, and after these:
+    // A list's number is level * digits + digit, and after these there are:
     static constexpr list_number due = std::size_t{levels} * digits;
     static constexpr list_number kept = due + 1; // while collect() runs
     static_assert(kept < timer_lists::count);
 
-    struct cancelled {
-        slot* head;
-        std::uint32_t generation;
-    };
-
-    void finish(const cancelled& which) noexcept {
-        if (which.head->generation == which.generation) {
-            slot_table::retire(*which.head);
-            remove(*which.head);
-            slots_.free(*which.head);
+    [[nodiscard]] bool settled() const noexcept { return cancelled_count_ == 0; }
+    void finish_one(std::uint64_t token) noexcept {
+        const auto index = slot_table::index_of(token);
+        slot& head = slots_.head(index);
+        if (slot_table::names(token, head)) {
+            slot_table::retire(head);
+            remove(head);
+            slots_.free(head, index);
         }
     }
     void finish(std::size_t count) noexcept;
     [[nodiscard]] static std::uint64_t tick_of(std::int64_t time) noexcept {
         constexpr int tick_bits = 17;
         return static_cast<std::uint64_t>(std::max<std::int64_t>(time, 0)) >> tick_bits;
-    }
-    [[nodiscard]] list_number list_of(std::int64_t deadline) const noexcept {
-        auto tick = std::max(tick_of(deadline), tick_);
-        if ((tick ^ tick_) >= span) [[unlikely]] {
-            tick = tick_ | (span - 1); // what is beyond the highest level waits at its end
-        }
-        const auto level = (static_cast<std::uint64_t>(std::bit_width((tick ^ tick_) | 1)) - 1) / digit_bits;
-        return level * digits + (tick >> (level * digit_bits)) % digits;
     }
     [[nodiscard]] std::uint32_t& occupied(list_number number) noexcept { return occupied_[number / digits]; }
     [[nodiscard]] static std::uint32_t bit(list_number number) noexcept { return 1U << number % digits; }
@@ -148,17 +170,16 @@ private:
     void put(slot& head, slot_index index) noexcept {
         const auto number = list_of(head.as.timer.deadline);
         if (lists_.full(number)) [[unlikely]] {
-            if (lists_.sparse(number)) {
-                settle(); // those that are left may be cancelled ones
-            }
-            lists_.open(number, head);
+            head.as.timer.position = timer_lists::nowhere; // a squeeze may look
+            lists_.open(number);
         }
+        push(number, head, index);
+    }
+    void push(list_number number, slot& head, slot_index index) noexcept {
         head.list = static_cast<std::uint8_t>(number);
-        head.due = false;
         occupied(number) |= bit(number);
         lists_.push(number, head, index);
     }
-    void sort(std::size_t from) noexcept;
     void grow();
 
     slot_table& slots_;
@@ -170,9 +191,8 @@ private:
     std::size_t room_ = 0;
     // Taken out by halves, the older one when the younger is full: a few of them, one by one between the calls, would fill the
     // processor's window, and it would not see the next call, whose memory it could ask for.
-    std::array<cancelled, 32> cancelled_{};
-    std::size_t cancelled_begin_ = 0;
-    std::size_t cancelled_end_ = 0;
+    std::array<std::uint64_t, 32> cancelled_{}; // tokens
+    std::size_t cancelled_count_ = 0;
 };
 
 } // namespace pollux::inline POLLUX_ABI::detail

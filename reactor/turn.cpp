@@ -18,7 +18,7 @@ namespace pollux::inline POLLUX_ABI::detail {
 
 namespace {
 
-constexpr clock::duration longest_crowd = std::chrono::milliseconds(2); // of timers in one go
+constexpr clock::duration longest_crowd = std::chrono::milliseconds(1); // of timers in one go, two in a turn
 
 struct destroy {
     template <class T>

@@ -68,8 +68,7 @@ listener_extra& extra_of(core& owner, slot_index index) noexcept {
     return *static_cast<listener_extra*>(owner.slots.head(index).as.socket.extra);
 }
 
-void set_paused(const slot& held, std::uint64_t token, bool paused) {
-    core& owner = slot_table::owner_of(&held);
+void set_paused(core& owner, std::uint64_t token, bool paused) {
     const slot_index index = slot_table::index_of(token);
     owner.driver->sync(index, paused ? interest::none : interest::readable);
     extra_of(owner, index).paused = paused;
@@ -289,7 +288,7 @@ endpoint listener::local() const {
     }
     ::sockaddr_storage address{};
     ::socklen_t size = sizeof address;
-    if (sys::getsockname(held()->fd, reinterpret_cast<::sockaddr*>(&address), &size) != 0) {
+    if (sys::getsockname(held().fd, reinterpret_cast<::sockaddr*>(&address), &size) != 0) {
         return {};
     }
     return endpoint::from_native(&address, size);
@@ -297,13 +296,13 @@ endpoint listener::local() const {
 
 void listener::pause() {
     if (active()) {
-        set_paused(*held(), token(), true);
+        set_paused(*owning_core(), token(), true);
     }
 }
 
 void listener::resume() {
     if (active()) {
-        set_paused(*held(), token(), false);
+        set_paused(*owning_core(), token(), false);
     }
 }
 

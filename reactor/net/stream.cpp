@@ -28,20 +28,21 @@ struct found_stream {
     slot& head;
 };
 
-[[gnu::always_inline]] inline bool is_live(const slot* held, std::uint64_t token) noexcept {
-    if constexpr (checks_threads) {
-        if (held != nullptr) {
-            slot_table::owner_of(held).check_thread("using a stream");
-        }
+[[gnu::always_inline]] inline slot* live(core* owner, std::uint64_t token) noexcept {
+    if (owner == nullptr) {
+        return nullptr;
     }
-    return held != nullptr && slot_table::names(token, *held);
+    owner->check_thread("using a stream");
+    slot& head = owner->slots.head(slot_table::index_of(token));
+    return slot_table::names(token, head) ? &head : nullptr;
 }
 
-found_stream need(slot* held, std::uint64_t token, const char* call) {
-    if (!is_live(held, token)) {
+found_stream need(core* owner, std::uint64_t token, const char* call) {
+    slot* const head = live(owner, token);
+    if (head == nullptr) {
         throw_error(errc::closed, std::string("stream::") + call + " on a stream that is not open");
     }
-    return {slot_table::owner_of(held), slot_table::index_of(token), *held};
+    return {*owner, slot_table::index_of(token), *head};
 }
 
 endpoint address_of(int fd, int (*call)(int, ::sockaddr*, ::socklen_t*)) {
@@ -58,7 +59,7 @@ endpoint address_of(int fd, int (*call)(int, ::sockaddr*, ::socklen_t*)) {
 stream detail_stream::make(core& owner, unique_fd fd, std::uint8_t state, source_location where) {
     const slot_index index = owner.add_socket(std::move(fd), owner.driver->stream_ready(answers), where);
     part(owner, index).state = state;
-    return {owner.slots.head(index), owner.slots.token(index)};
+    return {owner, owner.slots.token(index)};
 }
 
 stream::stream(reactor& owner, unique_fd fd, source_location where) {
@@ -78,10 +79,10 @@ stream::stream(reactor& owner, unique_fd fd, source_location where) {
 }
 
 void* stream::start_reading() {
-    slot* const head = held();
+    slot* const head = live(owning_core(), token());
     // A stream that goes on reading: nothing to check, nobody to ask.
-    if (is_live(head, token()) && (head->as.socket.state & (reading | broken)) == 0 &&
-        has(head->wanted, interest::readable)) [[likely]] {
+    if (head != nullptr && (head->as.socket.state & (reading | broken)) == 0 && has(head->wanted, interest::readable))
+        [[likely]] {
         set(head->as.socket, reading);
         return &head->callable();
     }
@@ -89,7 +90,7 @@ void* stream::start_reading() {
 }
 
 void* stream::start_reading_unusual() {
-    const auto [owner, index, head] = need(held(), token(), "read_some()");
+    const auto [owner, index, head] = need(owning_core(), token(), "read_some()");
     if ((head.as.socket.state & reading) != 0) {
         throw_error(errc::concurrent_use, "stream::read_some() while a read is pending");
     }
@@ -106,15 +107,15 @@ void stream::expect_some(const read_handler& handler) {
 
 void stream::cancel_read() noexcept {
     if (active()) {
-        clear(held()->as.socket, reading);
-        const callback_base dropped(std::move(held()->callable()));
+        clear(held().as.socket, reading);
+        const callback_base dropped(std::move(held().callable()));
     }
 }
 
 write_status stream::write(bytes_span bytes) {
-    slot* const head = held();
+    slot* const head = live(owning_core(), token());
     // An unbroken socket with nothing buffered: what submit_write would do, without asking.
-    if (is_live(head, token()) && (head->as.socket.state & (is_socket | write_shut | broken | buffered)) == is_socket)
+    if (head != nullptr && (head->as.socket.state & (is_socket | write_shut | broken | buffered)) == is_socket)
         [[likely]] {
         const auto sent = sys::send(head->fd, bytes.data(), bytes.size(), sys::no_sigpipe);
         if (sent == static_cast<::ssize_t>(bytes.size())) [[likely]] {
@@ -126,14 +127,14 @@ write_status stream::write(bytes_span bytes) {
 }
 
 write_status stream::write_unusual(bytes_span bytes) {
-    const auto [owner, index, head] = need(held(), token(), "write()");
+    const auto [owner, index, head] = need(owning_core(), token(), "write()");
     const bool in_turn = (head.as.socket.state & (write_shut | broken | buffered)) == 0;
     const auto taken = in_turn ? owner.driver->submit_write(head, std::span(&bytes, 1)) : std::size_t{0};
     return taken && *taken == bytes.size() && in_turn ? write_status::sent : buffer_rest(taken, bytes);
 }
 
 write_status stream::buffer_rest(result<std::size_t> taken, bytes_span bytes) {
-    const auto [owner, index, head] = need(held(), token(), "write()");
+    const auto [owner, index, head] = need(owning_core(), token(), "write()");
     auto& socket = head.as.socket;
     if ((socket.state & (write_shut | broken)) == write_shut) {
         return write_status::failed; // what was written before goes its way
@@ -166,7 +167,7 @@ write_status stream::buffer_rest(result<std::size_t> taken, bytes_span bytes) {
 void stream::write(bytes_span bytes, write_handler handler) {
     expect_handler(handler, "stream::write");
     const auto status = write(bytes);
-    const auto [owner, index, head] = need(held(), token(), "write()");
+    const auto [owner, index, head] = need(owning_core(), token(), "write()");
     auto& socket = head.as.socket;
     auto& extra = need_extra(owner, socket);
     extra.writes.push_back({extra.queued, bytes.size(), status == write_status::failed, std::move(handler)});
@@ -176,7 +177,7 @@ void stream::write(bytes_span bytes, write_handler handler) {
 }
 
 void stream::on_drained(drain_handler handler) {
-    const auto [owner, index, head] = need(held(), token(), "on_drained()");
+    const auto [owner, index, head] = need(owning_core(), token(), "on_drained()");
     auto& socket = head.as.socket;
     auto& extra = need_extra(owner, socket);
     const drain_handler replaced(std::exchange(extra.drained, std::move(handler))); // it may own this stream
@@ -190,12 +191,12 @@ std::size_t stream::unsent() const noexcept {
     if (!active()) {
         return 0;
     }
-    const auto* const extra = extra_of(held()->as.socket);
+    const auto* const extra = extra_of(held().as.socket);
     return extra == nullptr ? 0 : extra->unsent.size();
 }
 
 void stream::set_marks(std::size_t low, std::size_t high) {
-    const auto [owner, index, head] = need(held(), token(), "set_marks()");
+    const auto [owner, index, head] = need(owning_core(), token(), "set_marks()");
     auto& socket = head.as.socket;
     if (low >= high) {
         throw_errno(EINVAL, "stream::set_marks(" + std::to_string(low) + ", " + std::to_string(high) +
@@ -210,7 +211,7 @@ void stream::set_marks(std::size_t low, std::size_t high) {
 }
 
 void stream::shutdown_write() {
-    const auto [owner, index, head] = need(held(), token(), "shutdown_write()");
+    const auto [owner, index, head] = need(owning_core(), token(), "shutdown_write()");
     auto& socket = head.as.socket;
     if ((socket.state & write_shut) == 0) {
         set(socket, write_shut);
@@ -229,12 +230,12 @@ void stream::close(clock::duration linger) noexcept {
     if (!left.active()) {
         return;
     }
-    auto& owner = slot_table::owner_of(left.held());
+    auto& owner = *left.owning_core();
     const auto token = left.token();
     const slot_index index = slot_table::index_of(token);
-    const auto& head = *left.held();
+    const auto& head = left.held();
     auto& socket = part(owner, index);
-    read = std::move(left.held()->callable());
+    read = std::move(left.held().callable());
     if ((socket.state & (broken | buffered)) == broken || (socket.state & (ended | buffered)) == ended) {
         return; // nothing to send, or nobody to wait for
     }
@@ -256,15 +257,15 @@ void stream::close(clock::duration linger) noexcept {
 }
 
 void stream::abort() noexcept {
-    if (active() && !slot_table::owner_of(held()).is_parents()) {
+    if (active() && !owning_core()->is_parents()) {
         const ::linger now{1, 0};
-        sys::setsockopt(held()->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+        sys::setsockopt(held().fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     }
     reset();
 }
 
 unique_fd stream::release() {
-    const auto [owner, index, head] = need(held(), token(), "release()");
+    const auto [owner, index, head] = need(owning_core(), token(), "release()");
     auto& socket = head.as.socket;
     if (socket.extra != nullptr && !extra_of(socket)->unsent.empty()) {
         throw_errno(EBUSY,
@@ -277,7 +278,7 @@ unique_fd stream::release() {
 }
 
 void stream::set_no_delay(bool on) {
-    const auto [owner, index, head] = need(held(), token(), "set_no_delay()");
+    const auto [owner, index, head] = need(owning_core(), token(), "set_no_delay()");
     const int value = on ? 1 : 0;
     const int fd = head.fd;
     if (sys::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof value) != 0) {
@@ -296,7 +297,7 @@ endpoint stream::peer() const {
 }
 
 std::optional<int> stream::native_handle() const noexcept {
-    return active() ? std::optional(held()->fd) : std::nullopt;
+    return active() ? std::optional(held().fd) : std::nullopt;
 }
 
 } // namespace pollux::inline POLLUX_ABI

@@ -121,7 +121,7 @@ private:
     friend struct detail_stream;
     friend class listener;
     friend class connector;
-    stream(detail::slot& held, std::uint64_t token) noexcept : registration(held, token) {}
+    stream(detail::core& owner, std::uint64_t token) noexcept : registration(owner, token) {}
     /// Where the handler is to be made; the read is pending from now on.
     void* start_reading();
     void* start_reading_unusual();

@@ -265,9 +265,9 @@ private:
     detail::started start_timer(clock::time_point deadline, source_location where);
     detail::started start_timer_after(clock::duration delay, source_location where);
     template <class F>
-    static timer_registration hold_timer(detail::started made, F&& handler) noexcept {
+    timer_registration hold_timer(detail::started made, F&& handler) noexcept {
         ::new (detail::slot_layout::callable_of(made.slot)) callback<void()>(std::forward<F>(handler));
-        return timer_registration(made);
+        return timer_registration(*core_, made);
     }
     template <class F>
     static void expect_call(const F& handler) {

@@ -54,12 +54,12 @@ class [[nodiscard]] POLLUX_API registration {
 public:
     registration() noexcept = default;
     registration(registration&& other) noexcept
-        : slot_(std::exchange(other.slot_, nullptr)),
+        : owner_(std::exchange(other.owner_, nullptr)),
           token_(std::exchange(other.token_, 0)) {}
     registration& operator=(registration&& other) noexcept {
-        auto* const slot = std::exchange(other.slot_, nullptr);
+        auto* const owner = std::exchange(other.owner_, nullptr);
         const auto token = std::exchange(other.token_, 0);
-        replace(slot, token);
+        replace(owner, token);
         return *this;
     }
     registration(const registration&) = delete;
@@ -80,25 +80,27 @@ public:
 protected:
     friend class detail::core;
     friend class reactor;
-    registration(detail::slot& registered, std::uint64_t token) noexcept;
-    explicit registration(detail::started made) noexcept : slot_(made.slot), token_(made.token) {}
-    /// The slot, which lives as long as any registration of its reactor; it is somebody else's when not active().
-    [[nodiscard]] detail::slot* held() const noexcept { return slot_; }
+    registration(detail::core& owner, std::uint64_t token) noexcept;
+    registration(detail::core& owner, detail::started made) noexcept : owner_(&owner), token_(made.token) {}
+    /// What it is registered with: it lives as long as its registrations. Null when empty.
+    [[nodiscard]] detail::core* owning_core() const noexcept { return owner_; }
+    /// The slot, which lives as long; it is somebody else's when not active(). Not for an empty one.
+    [[nodiscard]] detail::slot& held() const noexcept;
     [[nodiscard]] std::uint64_t token() const noexcept { return token_ & ~detail::started::ends_later; }
     void prioritize(io_priority priority) noexcept;
 
 private:
     // The old one ends last: its callable may own this very object.
-    void replace(detail::slot* slot, std::uint64_t token) noexcept {
-        auto* const ended = std::exchange(slot_, slot);
-        const auto ended_token = std::exchange(token_, token);
-        if (ended != nullptr) {
-            end(ended, ended_token);
+    void replace(detail::core* owner, std::uint64_t token) noexcept {
+        auto* const before = std::exchange(owner_, owner);
+        const auto ended = std::exchange(token_, token);
+        if (before != nullptr) {
+            end(*before, ended);
         }
     }
-    static void end(detail::slot* ended, std::uint64_t token) noexcept;
+    static void end(detail::core& owner, std::uint64_t token) noexcept;
 
-    detail::slot* slot_ = nullptr;
+    detail::core* owner_ = nullptr;
     std::uint64_t token_ = 0;
 };
 
