@@ -175,6 +175,44 @@ void fire(const timer_settings& given) {
     std::printf("late-p99 %.1f\n", static_cast<double>(late[late.size() * 99 / 100]) / 1e3);
 }
 
+/// A crowd: all that are kept due within 100 µs, in slots among those of far more that are not. Only for timers with turn(), one turn
+/// of their loop that does not wait: the longest one, in milliseconds, is for how long anything else has to wait.
+template <class Timers>
+void crowd(const timer_settings& given) {
+    if constexpr (requires(Timers & timers) { timers.turn(); }) {
+        constexpr std::int64_t until_due = 300'000'000;
+        random_numbers random;
+        Timers timers(given.count);
+        std::vector<std::size_t> order(given.count);
+        std::iota(order.begin(), order.end(), std::size_t{0});
+        std::shuffle(order.begin(), order.end(), std::mt19937_64(1));
+        fires.deadlines.assign(given.count, monotonic() + 3'600'000'000'000);
+        fires.lateness.clear();
+        timers.base(monotonic());
+        for (std::size_t which = 0; which < given.count; ++which) {
+            timers.arm(which, fires.deadlines[which]);
+        }
+        for (std::size_t place = 0; place < given.kept; ++place) {
+            timers.cancel(order[place]);
+        }
+        const auto due = monotonic() + until_due;
+        timers.base(due - until_due);
+        for (std::size_t place = 0; place < given.kept; ++place) {
+            fires.deadlines[order[place]] = due + static_cast<std::int64_t>(random.below(100'000));
+            timers.arm(order[place], fires.deadlines[order[place]]);
+        }
+        const ::timespec rest{0, until_due + 10'000'000};
+        ::nanosleep(&rest, nullptr);
+        double longest = 0;
+        while (fires.lateness.size() < given.kept) {
+            const auto begin = processor_nanoseconds();
+            timers.turn();
+            longest = std::max(longest, processor_nanoseconds() - begin);
+        }
+        std::printf("crowd %.2f\n", longest / 1e6);
+    }
+}
+
 using timer_run = void (*)(const timer_settings&);
 /// Those that were built, by name.
 std::map<std::string, timer_run>& timer_runs();
@@ -186,6 +224,7 @@ struct add_timers {
             insert_and_cancel<Timers>(given);
             move_often<Timers>(given);
             fire<Timers>(given);
+            crowd<Timers>(given);
         };
     }
 };

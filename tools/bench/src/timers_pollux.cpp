@@ -16,6 +16,7 @@ public:
     void cancel(std::size_t which) { handles_[which].reset(); }
     void settle() {}
     void run() { loop_.run(); }
+    void turn() { static_cast<void>(loop_.step()); }
 
 protected:
     static auto handler(std::size_t which) {
