@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The pollux authors
 //
-// The wheel's lists of timers: chains of blocks of a cache line each, from one pool. A block has 15 slot indices, and then the
+// The wheel's lists of timers: chains of blocks of two cache lines each, from one pool. A block has 31 slot indices, and then the
 // next block. A timer knows its position, and one that is taken out forgets it: what it leaves is a hole, an index of a slot that is somewhere
 // else, or no such timer any more. So only the slot is written to, and the list's own header. A list that becomes empty gives back
 // its blocks.
