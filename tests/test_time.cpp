@@ -4,12 +4,18 @@
 
 #include <pollux/core/time.hpp>
 
+#include "lib/sys/ticks.hpp"
+
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <limits>
 #include <ratio>
 #include <string>
+#include <thread>
 #include <type_traits>
+#include <vector>
 
 using namespace std::chrono_literals;
 using pollux::saturated;
@@ -153,6 +159,35 @@ TEST_CASE("clock: never goes back", "[core][time]") {
         last = now;
     }
     CHECK(last.time_since_epoch() > 0ns);
+}
+
+TEST_CASE("ticks: their unit is right within 1 %, whoever interrupts the measuring", "[core][time][threads]") {
+    using pollux::sys::ticks;
+    // Far more threads than processors, until this one has been interrupted in the midst of some measurements.
+    std::atomic<bool> over = false;
+    std::vector<std::thread> others(4 * std::max(2U, std::thread::hardware_concurrency()));
+    for (auto& each : others) {
+        each = std::thread([&over] {
+            while (!over) {
+            }
+        });
+    }
+    std::vector<double> found;
+    const auto begin = pollux::clock::now();
+    const auto begin_tick = ticks();
+    for (int i = 0; i < 1500; ++i) {
+        found.push_back(pollux::sys::measure_nanoseconds_per_tick());
+    }
+    over = true;
+    for (auto& each : others) {
+        each.join();
+    }
+    std::this_thread::sleep_for(50ms); // so that an interruption just here counts little
+    const auto counted = static_cast<double>(ticks() - begin_tick);
+    const auto expected = static_cast<double>((pollux::clock::now() - begin).count()) / counted;
+    const auto [least, most] = std::minmax_element(found.begin(), found.end());
+    CHECK(*least > expected * 0.98);
+    CHECK(*most < expected * 1.02);
 }
 
 TEST_CASE("time_source: a program may bring its own", "[core][time]") {

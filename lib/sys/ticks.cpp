@@ -6,25 +6,48 @@ namespace pollux::inline POLLUX_ABI::sys {
 
 namespace {
 
-double measure() noexcept {
-    constexpr clock::duration long_enough = std::chrono::microseconds(50); // a reading takes some 50 nanoseconds
-    constexpr int most = 100'000;                                          // a clock under test may stand still
-    const auto first_time = clock::now();
-    const auto first_tick = ticks();
-    for (int reading = 0; reading < most; ++reading) {
-        const auto passed = clock::now() - first_time;
-        const auto counted = static_cast<std::int64_t>(ticks() - first_tick);
-        if (passed >= long_enough && counted > 0) {
-            return static_cast<double>(passed.count()) / static_cast<double>(counted);
+// Both clocks at one moment, as far as the counter was read at most `width` ticks later than the clock.
+struct reading {
+    std::int64_t time; // nanoseconds
+    std::uint64_t tick;
+    std::int64_t width;
+};
+
+reading read_both() noexcept {
+    const auto before = ticks();
+    const auto time = clock::now().time_since_epoch().count();
+    return {time, before, static_cast<std::int64_t>(ticks() - before)};
+}
+
+// Whoever is interrupted between the two tries again.
+reading read_narrowly() noexcept {
+    auto best = read_both();
+    for (int more = 0; more < 7; ++more) {
+        if (const auto next = read_both(); next.width < best.width) {
+            best = next;
+        }
+    }
+    return best;
+}
+
+} // namespace
+
+double measure_nanoseconds_per_tick() noexcept {
+    constexpr std::int64_t long_enough = 50'000; // nanoseconds; a reading takes some 50
+    constexpr int most = 100'000;                // a clock under test may stand still
+    const auto first = read_narrowly();
+    for (int count = 0; count < most; ++count) {
+        const auto last = read_both();
+        const auto counted = static_cast<std::int64_t>(last.tick - first.tick);
+        if (last.time - first.time >= long_enough && first.width + last.width <= counted / 100) {
+            return static_cast<double>(last.time - first.time) / static_cast<double>(counted);
         }
     }
     return 1;
 }
 
-} // namespace
-
 double nanoseconds_per_tick() noexcept {
-    static const double unit = measure();
+    static const double unit = measure_nanoseconds_per_tick();
     return unit;
 }
 

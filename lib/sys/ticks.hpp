@@ -25,7 +25,9 @@ namespace pollux::inline POLLUX_ABI::sys {
 #endif
 }
 
-/// Measured once in a process, in some 50 microseconds; within 1 %.
+/// Takes some 50 microseconds; within 1 %, whoever interrupts it. 1 when the clock stands still.
+[[nodiscard]] double measure_nanoseconds_per_tick() noexcept;
+/// The same, measured once in a process.
 [[nodiscard]] double nanoseconds_per_tick() noexcept;
 
 } // namespace pollux::inline POLLUX_ABI::sys
