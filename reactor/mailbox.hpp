@@ -120,12 +120,13 @@ struct mailbox {
         asleep.store(1);
     }
 
-    // What each post writes is in a cache line of its own: the loop looks at what comes after the lock after each handler.
+    // What each post looks at is in a cache line of its own: the loop looks at what comes after the lock after each handler, and
+    // writes there for each batch.
     static constexpr std::size_t cache_line = 64;
     alignas(cache_line) post_queue queue; // under lock
-    bool closed = false;                  // under lock: the reactor is gone
-    quick_lock lock;
     process_mark made_in;
+    bool closed = false; // under lock: the reactor is gone
+    quick_lock lock;
     running_thread thread;
     std::atomic<bool> news = false;
     std::atomic<unsigned char> asleep = 1; // outside run() somebody else may be waiting for fd()

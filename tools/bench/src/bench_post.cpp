@@ -120,10 +120,12 @@ private:
         }
     }
 
+    // What the loop's thread writes for each call is not beside what posters look at.
+    static constexpr std::size_t apart = 128;
     const settings& given_;
-    Loop loop_;
-    std::uint64_t calls_ = 0;
-    std::thread thread_;
+    alignas(apart) Loop loop_;
+    alignas(apart) std::uint64_t calls_ = 0;
+    alignas(apart) std::thread thread_;
 };
 
 template <class Loop>
