@@ -228,7 +228,7 @@ slot& core::add_timer(timer_clock of, std::int64_t deadline, clock::duration sla
     }
     slot& head = slots.allocate(slot_kind::timer, where);
     head.as.timer.position = timer_lists::nowhere;
-    head.callable().fill_from(handler); // a callable may arm others as it is moved
+    head.callable().fill_from(handler); // a callable may arm others as it is moved; the lists have room to spare
     const auto index = slot_table::index_of(head);
     attend();
     if (of == timer_clock::steady && slack <= clock::duration::zero()) [[likely]] {

@@ -27,7 +27,8 @@ void place_table::grow() {
 
 [[gnu::noinline]] place_number place_table::look_up(source_location where) {
     if (where.line() == 0) {
-        return 0;
+        last_place_ = where;
+        return last_ = 0;
     }
     if (2 * std::min(places_.size() + 1, most) > cells_.size()) {
         grow();

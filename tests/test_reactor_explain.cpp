@@ -60,6 +60,7 @@ TEST_CASE("explain: what is registered, and where", "[reactor][explain]") {
     CHECK(all.next_deadline == time.now() + 90s);
     CHECK(all.state == "would sleep for 90.000 s or until something is ready");
     CHECK(all.running == "run() goes on for 4 registrations");
+    CHECK(std::ranges::count_if(all.registered, [](const auto& each) { return each.where.line() != 0; }) == 5);
     const auto find = [&](unsigned at) {
         const auto found = std::ranges::find_if(all.registered, [&](const pollux::explanation::entry& each) {
             return each.where.line() == at && std::string(each.where.file_name()).ends_with("test_reactor_explain.cpp");
