@@ -269,7 +269,7 @@ private:
     // The free slots of a chunk, but for those in `free_`. All of them lie together, and not in the chunks, whose memory nobody else looks at then.
     struct vacancy {
         vacancy() { free.fill(~std::uint64_t{0}); }
-        std::array<std::uint64_t, slots_per_chunk / 64> free;                 // bits
+        std::array<std::uint64_t, slots_per_chunk / 64> free{};               // bits
         std::uint64_t words = (std::uint64_t{1} << slots_per_chunk / 64) - 1; // bits: which of those have any
         std::size_t next_open = no_chunk;                                     // while it has some
     };

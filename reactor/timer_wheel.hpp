@@ -53,7 +53,7 @@ public:
             tick = tick_ | (span - 1); // what is beyond the highest level waits at its end
         }
         const auto level = (static_cast<unsigned>(std::bit_width((tick ^ tick_) | 1)) - 1) / digit_bits;
-        return level * digits + (tick >> (level * digit_bits)) % digits;
+        return list_number{level} * digits + (tick >> (level * digit_bits)) % digits;
     }
     [[nodiscard]] bool prepared(list_number number) const noexcept {
         return count_ < room_ && !lists_.full(number) && settled();

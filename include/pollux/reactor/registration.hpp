@@ -98,7 +98,7 @@ private:
             end(*before, ended);
         }
     }
-    static void end(detail::core& owner, std::uint64_t token) noexcept;
+    static void end(detail::core& of, std::uint64_t token) noexcept;
 
     detail::core* owner_ = nullptr;
     std::uint64_t token_ = 0;
