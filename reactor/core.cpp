@@ -222,19 +222,23 @@ slot& core::add_timer(timer_clock of, std::int64_t deadline, clock::duration sla
     check_open();
     if (of != timer_clock::steady) [[unlikely]] {
         other_clocks.prepare(of);
-        other_clocks.wheel_of(of).reserve();
-    } else {
-        wheel_.reserve();
     }
     slot& head = slots.allocate(slot_kind::timer, where);
+    head.clock = static_cast<unsigned char>(of) & 3U;
     head.as.timer.position = timer_lists::nowhere;
-    head.callable().fill_from(handler); // a callable may arm others as it is moved; the lists have room to spare
+    head.callable().fill_from(handler); // which may arm others: only what comes after it makes room for this one
+    try {
+        wheel_of(head).reserve();
+    } catch (...) {
+        slot_table::retire(head);
+        recycle(head);
+        throw;
+    }
     const auto index = slot_table::index_of(head);
     attend();
     if (of == timer_clock::steady && slack <= clock::duration::zero()) [[likely]] {
         wheel_.insert(head, index, deadline, ++sequence_); // which is quick
     } else {
-        head.clock = static_cast<unsigned char>(of) & 3U;
         work_ += head.clock != 0 ? 1 : 0;
         head.slack_bits = slack_bits(slack);
         arm(head, index, deadline);

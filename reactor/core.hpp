@@ -113,6 +113,7 @@ public:
 
     /// One whose callable is yet to be made, and will own nothing. Counts its registration.
     [[nodiscard]] started start_timer(std::int64_t deadline, source_location where) {
+        check_thread("registering");
         const auto list = wheel_.list_of(deadline);
         // All that may be slow or fail, in one look: a call in its midst would slow down the rest.
         if (closing_ || is_parents() || !wheel_.prepared(list) || !slots.prepared(where)) [[unlikely]] {
@@ -391,5 +392,3 @@ inline detail::slot& registration::held() const noexcept {
 }
 
 } // namespace pollux::inline POLLUX_ABI
-
-namespace pollux::inline POLLUX_ABI::detail {} // namespace pollux::inline POLLUX_ABI::detail
