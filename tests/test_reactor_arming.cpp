@@ -52,7 +52,7 @@ private:
 } // namespace
 
 TEST_CASE("arming a plain timer from a wrong thread ends the process, also where one was armed just before [G6]",
-          "[reactor][review][G6]") {
+          "[reactor][timers][G6]") {
 #ifdef NDEBUG
     test::skip("this build has no assertions");
 #endif
@@ -74,7 +74,7 @@ TEST_CASE("arming a plain timer from a wrong thread ends the process, also where
 }
 
 TEST_CASE("callables that arm others as they are moved: there is room for all, and firing needs no memory",
-          "[reactor][review]") {
+          "[reactor][timers]") {
     EACH_MECHANISM(kind);
     const int before = GENERATE(0, 5, 11, 12, 17);
     const int more = GENERATE(1, 2, 5, 6, 12, 30);
