@@ -41,13 +41,18 @@ void append(std::string& list, const std::string& more) {
     list += (list.empty() ? "" : ", ") + more;
 }
 
+// What is too long for a duration is the longest one that can be negated.
+clock::duration from_to(std::int64_t now, std::int64_t deadline) {
+    const auto left = saturated_add(clock::time_point(clock::duration(deadline)), clock::duration(-now));
+    return std::max(left.time_since_epoch(), -clock::duration::max());
+}
+
 std::string deadline_text(std::int64_t deadline, std::int64_t now) {
     if (deadline == std::numeric_limits<std::int64_t>::max()) {
         return "never due";
     }
-    const auto left = saturated_add(clock::time_point(clock::duration(deadline)), clock::duration(-now));
-    return left.time_since_epoch() < clock::duration::zero() ? "due " + time_text(-left.time_since_epoch()) + " ago"
-                                                             : "due in " + time_text(left.time_since_epoch());
+    const auto left = from_to(now, deadline);
+    return left < clock::duration::zero() ? "due " + time_text(-left) + " ago" : "due in " + time_text(left);
 }
 
 } // namespace
@@ -130,13 +135,14 @@ explanation core::explain() {
         all.registered.push_back(std::move(entry));
     });
 
-    const auto now = driver->now();
+    const auto now = driver->now().time_since_epoch().count();
     if (const auto why = why_awake(); !why.empty()) {
         all.state = "awake: " + why;
     } else if (all.next_deadline == clock::time_point::max()) {
         all.state = "would sleep until something is ready";
     } else {
-        all.state = "would sleep for " + time_text(all.next_deadline - now) + " or until something is ready";
+        const auto left = from_to(now, all.next_deadline.time_since_epoch().count());
+        all.state = "would sleep for " + time_text(left) + " or until something is ready";
     }
 
     append(all.last_turn, count_text(events_.size(), "event", "events"));

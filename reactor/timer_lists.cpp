@@ -78,9 +78,11 @@ std::size_t timer_lists::take_block(list& from, std::array<slot_index, link_plac
 void timer_lists::squeeze() noexcept {
     while (free_ == no_block) {
         last_squeezed_ = (last_squeezed_ + 1) % squeezed;
-        if (lists_[last_squeezed_].holes != 0) {
+        if (list& it = lists_[last_squeezed_]; it.holes != 0) {
+            const auto earliest = it.earliest; // also of those that have moved away: they stay until it has come
             drain(last_squeezed_, squeezed,
                   [this](slot& head, slot_index index) { append(last_squeezed_, head, index); });
+            it.earliest = earliest;
         }
     }
 }

@@ -302,3 +302,16 @@ TEST_CASE("explain: what an earlier turn has run is not of the last one, also wh
     }
     CHECK_THAT(refused, Contains("test_reactor_explain.cpp:" + std::to_string(where.line())));
 }
+
+TEST_CASE("explain() tells of deadlines that lie further from now than a duration can say", "[reactor][explain]") {
+    EACH_MECHANISM(kind);
+    using pollux::clock;
+    test::manual_time time;
+    pollux::reactor loop({kind, &time, pollux::signal_source::automatic});
+    auto timer = loop.at(clock::time_point::min(), [] {});
+    CHECK(to_string(loop.explain()).find(": timer, due 9223372036.855 s ago\n") != std::string::npos);
+    timer.reset();
+    time.set(clock::time_point(clock::duration::min() / 2));
+    timer = loop.at(clock::time_point::max() - 1ns, [] {});
+    CHECK(loop.explain().state.find("would sleep for 9223372036.855 s ") == 0);
+}

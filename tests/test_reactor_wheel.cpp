@@ -185,3 +185,28 @@ TEST_CASE(
     }
     CHECK(fired + ended == size);
 }
+
+TEST_CASE("a list that is squeezed is looked at when it would have been: one that was moved away delays no other",
+          "[reactor][wheel]") {
+    EACH_MECHANISM(kind);
+    test::manual_time time;
+    pollux::reactor loop({kind, &time, pollux::signal_source::automatic});
+    auto moved = loop.after(1ms, [] {});
+    static_cast<void>(loop.after(1ms, [] {})); // leaves a hole
+    bool fired = false;
+    const auto due = time.now() + 2ms;
+    const auto next = loop.at(due, [&fired] { fired = true; });
+    moved.rearm(1h);
+    const auto far = loop.after(10h, [] {});
+    for (int i = 0; i < 10'000; ++i) { // as many holes behind that one as there is room for, again and again
+        static_cast<void>(loop.after(10h, [] {}));
+        static_cast<void>(loop.next_deadline());
+    }
+    CHECK(loop.next_deadline() <= due);
+    for (int turns = 0; turns < 3 && !fired; ++turns) {
+        time.set(std::max(time.now(), loop.next_deadline()));
+        static_cast<void>(loop.step());
+    }
+    CHECK(fired);
+    CHECK(time.now() == due);
+}
