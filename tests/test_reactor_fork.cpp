@@ -248,15 +248,16 @@ TEST_CASE("a handler forks: the child leaves run() with an error, or goes on aft
         const test::pipe_pair answer;
         ::pid_t child = -1;
         int calls = 0;
+        pollux::timer_registration timer;
         loop.post([&] {
+            timer = loop.after(1ms, [&] { // here, so that it does not stop the loop before
+                ++calls;
+                loop.stop();
+            });
             child = test::must(::fork(), "fork");
             if (child == 0 && anew) {
                 loop.after_fork();
             }
-        });
-        const auto timer = loop.after(1ms, [&] {
-            ++calls;
-            loop.stop();
         });
         const auto outcome = test::outcome_of_run(loop);
         if (child == 0) {
