@@ -266,9 +266,9 @@ TEST_CASE("what a handler of run() adds is served, though there was nothing but 
         pollux::reactor loop(kind);
         const test::pipe_pair pipe;
         pollux::registration held;
-        const auto watch = loop.watch(pipe.reader, interest::readable, [&, add = add] {
+        const auto watch = loop.watch(pipe.reader, interest::readable, [&, brings = add] {
             static_cast<void>(pipe.reader.read(1));
-            add(loop, held);
+            brings(loop, held);
         });
         const auto other = loop.watch(pipe.writer, interest::none, [] {});
         pipe.writer.write("x");

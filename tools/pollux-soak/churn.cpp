@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The pollux authors
 #include "tools/pollux-soak/soak.hpp"
+#include "tools/pollux-soak/sockets.hpp"
 
 #include <pollux/core/unique_fd.hpp>
 #include <pollux/net/connector.hpp>
@@ -132,7 +133,7 @@ private:
     }
     void watch_pair() {
         std::array<int, 2> ends{};
-        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+        if (!open_socket_pair(ends)) {
             return;
         }
         auto made = std::make_unique<watched_pair>();

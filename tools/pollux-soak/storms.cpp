@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The pollux authors
 #include "tools/pollux-soak/soak.hpp"
+#include "tools/pollux-soak/sockets.hpp"
 
 #include <pollux/core/unique_fd.hpp>
 #include <pollux/net/stream.hpp>
@@ -32,7 +33,7 @@ class echo_pair {
 public:
     explicit echo_pair(reactor& loop) {
         std::array<int, 2> ends{};
-        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+        if (!open_socket_pair(ends)) {
             throw std::system_error(errno, std::system_category(), "socketpair");
         }
         one_ = stream(loop, unique_fd(ends[0]));
